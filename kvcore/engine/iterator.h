@@ -1,0 +1,28 @@
+// Iterator: an ordered walk over keys of one moment. Used by one thread at a time;
+// pins what it reads until destroyed, and must be destroyed before its Db.
+// key() and value() are valid until the next move.
+#pragma once
+
+#include "kvcore/base/bytes.h"
+#include "kvcore/base/status.h"
+
+namespace kvfs::engine {
+
+class Iterator {
+ public:
+  virtual ~Iterator() = default;
+
+  virtual bool Valid() const = 0;
+  virtual void SeekToFirst() = 0;
+  virtual void SeekToLast() = 0;
+  virtual void Seek(ByteView target) = 0;         // the first key >= target
+  virtual void SeekForPrev(ByteView target) = 0;  // the last key <= target
+  virtual void Next() = 0;                        // REQUIRES: Valid()
+  virtual void Prev() = 0;                        // REQUIRES: Valid()
+  virtual ByteView key() const = 0;               // REQUIRES: Valid()
+  virtual ByteView value() const = 0;             // REQUIRES: Valid(); a blob is read when first asked for
+  // Not OK once anything could not be read; Valid() is false then.
+  virtual Status status() const = 0;
+};
+
+}  // namespace kvfs::engine
