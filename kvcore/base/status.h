@@ -71,7 +71,9 @@ class [[nodiscard]] Result {
   using error_type = E;
 
   Result(T value) : state_(std::in_place_index<0>, std::move(value)) {}
-  Result(E error) : state_(std::in_place_index<1>, std::move(error)) { assert(!IsOk(this->error())); }
+  Result(E error) : state_(std::in_place_index<1>, std::move(error)) {
+    assert(!IsOk(this->error()));
+  }
 
   bool ok() const { return state_.index() == 0; }
 
@@ -90,11 +92,7 @@ class [[nodiscard]] Result {
     return std::get<1>(state_);
   }
   // The error, or OK; only for the default error type.
-  Status status() const
-    requires std::same_as<E, Status>
-  {
-    return ok() ? Status() : error();
-  }
+  Status status() const requires std::same_as<E, Status> { return ok() ? Status() : error(); }
 
  private:
   template <typename Self>
@@ -116,22 +114,22 @@ class [[nodiscard]] Result {
 }  // namespace kvfs
 
 // Leaves the enclosing function with the error if `expr` (a Status) is not OK.
-#define KVFS_RETURN_IF_ERROR(expr)                    \
-  do {                                                \
+#define KVFS_RETURN_IF_ERROR(expr)                        \
+  do {                                                    \
     if (auto kvfs_status_ = (expr); !kvfs_status_.ok()) { \
-      return kvfs_status_;                            \
-    }                                                 \
+      return kvfs_status_;                                \
+    }                                                     \
   } while (false)
 
 // `KVFS_ASSIGN_OR_RETURN(auto x, F())`: x = the value, or leaves with the error.
 #define KVFS_ASSIGN_OR_RETURN(decl, expr) \
   KVFS_ASSIGN_OR_RETURN_(decl, expr, return, KVFS_CONCAT_(kvfs_result_, __LINE__))
 // The same two inside a coroutine.
-#define KVFS_CO_RETURN_IF_ERROR(expr)                 \
-  do {                                                \
+#define KVFS_CO_RETURN_IF_ERROR(expr)                     \
+  do {                                                    \
     if (auto kvfs_status_ = (expr); !kvfs_status_.ok()) { \
-      co_return kvfs_status_;                         \
-    }                                                 \
+      co_return kvfs_status_;                             \
+    }                                                     \
   } while (false)
 #define KVFS_CO_ASSIGN_OR_RETURN(decl, expr) \
   KVFS_ASSIGN_OR_RETURN_(decl, expr, co_return, KVFS_CONCAT_(kvfs_result_, __LINE__))

@@ -122,7 +122,7 @@ struct Commit {
   std::vector<ChunkPut> chunks;
   std::vector<Txn> txns;  // distinct pks; txns[0] is where the outcome is decided
   std::vector<ChunkDrop> drops;
-  bool sync = false;            // durable before it is acknowledged
+  bool sync = false;             // durable before it is acknowledged
   bool may_use_reserve = false;  // frees space: to be taken on a full disk
 };
 

@@ -51,18 +51,18 @@ struct LevelStats {
 struct Stats {
   std::vector<LevelStats> levels;
   uint64_t memtable_bytes = 0;
-  uint64_t log_bytes = 0;         // log files on disk, spare ones included
+  uint64_t log_bytes = 0;  // log files on disk, spare ones included
   uint64_t blob_files = 0;
-  uint64_t blob_bytes = 0;        // on disk
+  uint64_t blob_bytes = 0;  // on disk
   uint64_t blob_garbage_bytes = 0;
-  uint64_t other_bytes = 0;       // manifest and the like
+  uint64_t other_bytes = 0;  // manifest and the like
   uint64_t user_bytes_written = 0;
   uint64_t disk_bytes_written = 0;  // log, flush, compaction, blobs
   uint64_t syncs = 0;               // fdatasync calls made for Sync()
   uint64_t cache_bytes = 0, cache_hits = 0, cache_misses = 0;
-  uint64_t memory_bytes = 0;        // everything the engine holds
+  uint64_t memory_bytes = 0;  // everything the engine holds
   uint64_t pending_compaction_bytes = 0;
-  Status background_error;          // not OK: why the Db is read-only
+  Status background_error;  // not OK: why the Db is read-only
 
   uint64_t DiskBytes() const;
 };
@@ -107,7 +107,8 @@ class Db {
   virtual Task<Status> Checkpoint(const std::string& directory) = 0;
   // Flushes and compacts until nothing is left to do: for tests, benchmarks and `gc`.
   virtual Task<Status> CompactAll() = 0;
-  // Reads and verifies every byte of every live file; the first damage found, file and offset named.
+  // Reads and verifies every byte of every live file; the first damage found, file and offset
+  // named.
   virtual Task<Status> Verify() = 0;
   virtual Stats GetStats() const = 0;
 };

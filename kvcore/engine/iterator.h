@@ -20,7 +20,7 @@ class Iterator {
   virtual void Next() = 0;                        // REQUIRES: Valid()
   virtual void Prev() = 0;                        // REQUIRES: Valid()
   virtual ByteView key() const = 0;               // REQUIRES: Valid()
-  virtual ByteView value() const = 0;             // REQUIRES: Valid(); a blob is read when first asked for
+  virtual ByteView value() const = 0;  // REQUIRES: Valid(); a blob is read when first asked for
   // Not OK once anything could not be read; Valid() is false then.
   virtual Status status() const = 0;
 };

@@ -84,8 +84,7 @@ class FileSystem {
 
   // Creates the file if need be, locks it against other processes and writes `holder` into it.
   // kBusy if it is locked; the message then holds what its holder wrote.
-  virtual Result<std::unique_ptr<FileLock>> LockFile(const std::string& path,
-                                                     ByteView holder) = 0;
+  virtual Result<std::unique_ptr<FileLock>> LockFile(const std::string& path, ByteView holder) = 0;
 
   // The whole file; for small ones.
   Result<Bytes> ReadFile(const std::string& path);

@@ -24,7 +24,7 @@ struct StoreWrite {
 };
 
 struct ApplyOptions {
-  bool will_sync = false;      // a Sync follows: small large values are better kept in the log
+  bool will_sync = false;        // a Sync follows: small large values are better kept in the log
   bool may_use_reserve = false;  // the batch frees space: take it on a full disk
 };
 

@@ -47,8 +47,8 @@ struct VersionedValue {
   bool operator==(const VersionedValue&) const = default;
 };
 
-// Identifies the state of an item, for "unchanged since I read it": the dot of its only sibling, or a
-// hash over the dots of several. Zero = the item is absent.
+// Identifies the state of an item, for "unchanged since I read it": the dot of its only sibling, or
+// a hash over the dots of several. Zero = the item is absent.
 struct VersionId {
   uint64_t high = 0;
   uint64_t low = 0;
