@@ -13,7 +13,9 @@ target_compile_options(kvfs_flags INTERFACE
   $<$<CXX_COMPILER_ID:GNU>:-Wno-missing-field-initializers>
   $<$<CXX_COMPILER_ID:Clang>:-Wno-missing-field-initializers>
   -fno-omit-frame-pointer)
-target_include_directories(kvfs_flags INTERFACE ${PROJECT_SOURCE_DIR} ${PROJECT_BINARY_DIR})
+target_include_directories(kvfs_flags INTERFACE ${PROJECT_SOURCE_DIR})
+# Generated code; SYSTEM, so that our warnings do not apply to it.
+target_include_directories(kvfs_flags SYSTEM INTERFACE ${PROJECT_BINARY_DIR})
 target_link_libraries(kvfs_flags INTERFACE Threads::Threads)
 if(KVFS_SANITIZE)
   target_compile_options(kvfs_flags INTERFACE -fsanitize=${KVFS_SANITIZE} -fno-sanitize-recover=all)
@@ -36,17 +38,23 @@ function(kvfs_module name)
   endif()
   if(protos)
     # The generated code is not held to our warnings, so it is its own target.
-    add_library(${name}_pb OBJECT ${protos})
+    set(generated "")
+    foreach(proto ${protos})
+      file(RELATIVE_PATH relative ${PROJECT_SOURCE_DIR} ${proto})
+      string(REGEX REPLACE "\\.proto$" "" stem ${PROJECT_BINARY_DIR}/${relative})
+      add_custom_command(OUTPUT ${stem}.pb.cc ${stem}.pb.h
+        COMMAND protobuf::protoc -I ${PROJECT_SOURCE_DIR} --cpp_out=${PROJECT_BINARY_DIR} ${proto}
+        DEPENDS ${proto} VERBATIM)
+      list(APPEND generated ${stem}.pb.cc ${stem}.pb.h)
+    endforeach()
+    add_library(${name}_pb OBJECT ${generated})
     set_target_properties(${name}_pb PROPERTIES CXX_CLANG_TIDY "")
     target_link_libraries(${name}_pb PUBLIC protobuf::libprotobuf-lite Threads::Threads)
     target_include_directories(${name}_pb SYSTEM PUBLIC ${PROJECT_BINARY_DIR})
-    protobuf_generate(TARGET ${name}_pb LANGUAGE cpp IMPORT_DIRS ${PROJECT_SOURCE_DIR}
-                      PROTOC_OUT_DIR ${PROJECT_BINARY_DIR})
     if(KVFS_SANITIZE)
       target_compile_options(${name}_pb PRIVATE -fsanitize=${KVFS_SANITIZE})
     endif()
     target_sources(${name} PRIVATE $<TARGET_OBJECTS:${name}_pb>)
-    target_include_directories(${name} SYSTEM PUBLIC ${PROJECT_BINARY_DIR})
     target_link_libraries(${name} PUBLIC protobuf::libprotobuf-lite)
     add_dependencies(${name} ${name}_pb)
   endif()
