@@ -1,6 +1,7 @@
 // WriteBatch: what is applied together, or not at all. A value in memory, owned
-// by the caller, no synchronisation. Its encoding (doc/formats/log.md) is the
-// payload of a log record.
+// by the caller, no synchronisation. Its encoding (doc/formats/batch.md) goes into the
+// payload of a log record; BatchReader decodes it. Keys of at most kMaxUserKeyBytes and
+// values of at most kMaxValueBytes (internal_key.h).
 #pragma once
 
 #include <cstdint>
@@ -16,6 +17,8 @@ class WriteBatch {
   // Refers to a value that Db::PutBlob has written.
   void PutBlob(ByteView key, const BlobPointer& pointer);
   void Delete(ByteView key);
+  // The same where the caller knows that the key holds this blob: its garbage is counted at once.
+  void DeleteBlob(ByteView key, const BlobPointer& pointer);
 
   uint32_t Count() const { return count_; }
   size_t ByteSize() const { return rep_.size(); }

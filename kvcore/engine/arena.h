@@ -1,0 +1,31 @@
+// Arena: memory handed out in small pieces and given back all at once. One thread
+// allocates; MemoryBytes() may be asked by any.
+#pragma once
+
+#include <atomic>
+#include <cstddef>
+#include <memory>
+#include <vector>
+
+namespace kvfs::engine {
+
+class Arena {
+ public:
+  Arena() = default;
+  Arena(const Arena&) = delete;
+  Arena& operator=(const Arena&) = delete;
+
+  // `bytes` > 0, aligned for a pointer.
+  char* Allocate(size_t bytes);
+  size_t MemoryBytes() const { return memory_bytes_.load(std::memory_order_relaxed); }
+
+ private:
+  char* NewBlock(size_t bytes);
+
+  char* next_ = nullptr;
+  size_t left_ = 0;
+  std::vector<std::unique_ptr<char[]>> blocks_;
+  std::atomic<size_t> memory_bytes_{0};
+};
+
+}  // namespace kvfs::engine

@@ -1,0 +1,79 @@
+// BlobFile: one blob file, for reading. Thread-safe; held by shared_ptr. Every byte
+// handed out has been verified: record head, sub-block checksums, and that the record is the
+// one the pointer names. kCorruption names file and offset.
+#pragma once
+
+#include <cstdint>
+#include <memory>
+#include <string>
+#include <vector>
+
+#include "kvcore/base/bytes.h"
+#include "kvcore/base/status.h"
+#include "kvcore/engine/blob_format.h"
+#include "kvcore/engine/blob_index.h"
+#include "kvcore/engine/blob_pointer.h"
+#include "kvcore/env/file_system.h"
+
+namespace kvfs::engine {
+
+class BlobFile {
+ public:
+  // Reads header, footer and index; a file without a footer (its writer died) is scanned instead,
+  // and Finished() is false. A footer that is there but damaged is kCorruption. `physical` is the
+  // number in the file's name.
+  static Result<std::shared_ptr<const BlobFile>> Open(env::FileSystem* files,
+                                                      const std::string& path, uint64_t physical);
+  // The same file while BlobFileWriter (or a writer since finished) holds its index.
+  static Result<std::shared_ptr<const BlobFile>> OpenGrowing(
+      env::FileSystem* files, const std::string& path, const BlobFileId& id,
+      std::shared_ptr<const BlobIndex> index);
+
+  // REQUIRES of all four: pointer.file is id().logical. An ordinal that is not in the file, or a
+  // record of other sizes than the pointer says, is kCorruption.
+  Result<Bytes> Read(const BlobPointer& pointer) const;
+  // Bytes [offset, offset + size), cut at the value's end. At most two reads of the file.
+  Result<Bytes> ReadRange(const BlobPointer& pointer, uint64_t offset, uint64_t size) const;
+  // Recovery: whether the record is whole, every byte of it.
+  Status Verify(const BlobPointer& pointer) const;
+  // Rewriting: the record as it is stored, verified; for BlobFileWriter::CopyRecord.
+  Result<Bytes> ReadRecord(uint32_t ordinal) const;
+
+  // Verifies every record of the index; the first damage.
+  Status VerifyAll() const;
+
+  const BlobFileId& id() const { return id_; }
+  bool Finished() const { return finished_; }
+  const BlobIndex& index() const { return *index_; }
+  uint64_t RecordsEnd() const { return records_end_; }  // where a scan or the footer ends them
+  uint64_t FileSize() const { return size_; }           // when opened
+  uint64_t MemoryBytes() const { return sizeof(*this) + index_->MemoryBytes(); }
+
+ private:
+  BlobFile(std::unique_ptr<env::RandomAccessFile> file, std::string name);
+
+  Status Damage(uint64_t offset, const std::string& what) const;
+  Status Load(uint64_t physical);
+  // Rebuilds the index from the records' heads; passes over holes.
+  Status Scan();
+  Result<BlobIndex::Entry> Locate(const BlobPointer& pointer) const;
+  Status CheckHead(const BlobRecordHead& head, const BlobIndex::Entry& entry) const;
+  // Verifies sub-block `number`, whose stored bytes are given, and appends its raw bytes.
+  Status DecodeSubBlock(const BlobRecordHead& head, const BlobIndex::Entry& entry, uint32_t number,
+                        ByteView stored, Bytes* out) const;
+
+  const std::unique_ptr<env::RandomAccessFile> file_;
+  const std::string name_;
+  BlobFileId id_;
+  std::shared_ptr<const BlobIndex> index_;
+  bool finished_ = false;
+  uint64_t records_end_ = 0;
+  uint64_t size_ = 0;
+};
+
+// Gives a file whose writer died its index and footer, in place, and syncs it: for recovery, once
+// nothing more will be appended. What follows the last whole record head is cut off. OK and
+// nothing done if the file is finished.
+Status FinishBlobFile(env::FileSystem* files, const std::string& path, uint64_t physical);
+
+}  // namespace kvfs::engine

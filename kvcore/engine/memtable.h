@@ -1,0 +1,60 @@
+// MemTable: the newest entries, ordered, in memory: a skip list in an arena.
+//
+// One writer at a time (the caller serialises Add); any number of readers beside it,
+// without locks. Nothing is ever removed. Held by shared_ptr by the Db and by every
+// iterator's owner; destroyed when the last lets go.
+#pragma once
+
+#include <atomic>
+#include <cstdint>
+#include <memory>
+#include <optional>
+
+#include "kvcore/base/bytes.h"
+#include "kvcore/engine/arena.h"
+#include "kvcore/engine/internal_iterator.h"
+#include "kvcore/engine/internal_key.h"
+
+namespace kvfs::engine {
+
+class MemTable {
+ public:
+  MemTable();
+  ~MemTable();
+  MemTable(const MemTable&) = delete;
+  MemTable& operator=(const MemTable&) = delete;
+
+  // REQUIRES: no equal (user key, sequence, type) in the table.
+  void Add(uint64_t sequence, EntryType type, ByteView user_key, ByteView value);
+
+  // The newest entry of `user_key` at or below `sequence`.
+  std::optional<FoundEntry> Get(ByteView user_key, uint64_t sequence) const;
+
+  // The memtable must outlive the iterator. It sees entries added after its creation; readers
+  // filter by sequence.
+  std::unique_ptr<InternalIterator> NewIterator() const;
+
+  // Memory held, which decides when it is flushed.
+  size_t ApproximateBytes() const { return arena_.MemoryBytes(); }
+  uint64_t EntryCount() const { return count_.load(std::memory_order_relaxed); }
+
+ private:
+  class Iter;
+  struct Node;
+  static constexpr int kMaxHeight = 12;
+
+  Node* NewNode(size_t entry_bytes, int height, char** entry);
+  int RandomHeight();
+  // The first node >= key; fills prev[level] with the last node < key where asked.
+  Node* FindGreaterOrEqual(ByteView internal_key, Node** prev) const;
+  Node* FindLessThan(ByteView internal_key) const;  // head_ if there is none
+  Node* FindLast() const;                           // head_ if empty
+
+  Arena arena_;
+  Node* head_;
+  std::atomic<int> max_height_{1};
+  std::atomic<uint64_t> count_{0};
+  uint64_t random_state_ = 0x9e3779b97f4a7c15u;
+};
+
+}  // namespace kvfs::engine
