@@ -1,5 +1,5 @@
 // Arena: memory handed out in small pieces and given back all at once. One thread
-// allocates; MemoryBytes() may be asked by any.
+// allocates; the byte counts may be asked for by any.
 #pragma once
 
 #include <atomic>
@@ -17,6 +17,7 @@ class Arena {
 
   // `bytes` > 0, aligned for a pointer.
   char* Allocate(size_t bytes);
+  size_t UsedBytes() const { return used_bytes_.load(std::memory_order_relaxed); }
   size_t MemoryBytes() const { return memory_bytes_.load(std::memory_order_relaxed); }
 
  private:
@@ -24,7 +25,9 @@ class Arena {
 
   char* next_ = nullptr;
   size_t left_ = 0;
+  size_t block_bytes_ = 4096;  // of the next ordinary block; doubles up to 1 MiB
   std::vector<std::unique_ptr<char[]>> blocks_;
+  std::atomic<size_t> used_bytes_{0};
   std::atomic<size_t> memory_bytes_{0};
 };
 

@@ -1,7 +1,8 @@
 // InternalIterator: an ordered walk, both ways, over internal keys (internal_key.h)
 // of one source: a memtable, a block, a table, or several merged. Every entry is
 // seen, deletes and superseded ones included. Used by one thread at a time; its
-// source must outlive it unless the maker says otherwise.
+// source must outlive it unless the maker says otherwise. A key to seek must not point into
+// what the iterator itself has shown: it may move.
 #pragma once
 
 #include <memory>

@@ -34,8 +34,9 @@ class MemTable {
   // filter by sequence.
   std::unique_ptr<InternalIterator> NewIterator() const;
 
-  // Memory held, which decides when it is flushed.
-  size_t ApproximateBytes() const { return arena_.MemoryBytes(); }
+  // Bytes taken by entries, which decides when it is flushed; and the memory behind them.
+  size_t ApproximateBytes() const { return arena_.UsedBytes() - empty_bytes_; }
+  size_t MemoryBytes() const { return arena_.MemoryBytes(); }
   uint64_t EntryCount() const { return count_.load(std::memory_order_relaxed); }
 
  private:
@@ -43,15 +44,17 @@ class MemTable {
   struct Node;
   static constexpr int kMaxHeight = 12;
 
-  Node* NewNode(size_t entry_bytes, int height, char** entry);
+  Node* NewNode(size_t key_bytes, size_t value_bytes, int height);
   int RandomHeight();
-  // The first node >= key; fills prev[level] with the last node < key where asked.
+  // The first node >= key, null if there is none; fills prev[level] with the last node < key on
+  // every level, unless null.
   Node* FindGreaterOrEqual(ByteView internal_key, Node** prev) const;
   Node* FindLessThan(ByteView internal_key) const;  // head_ if there is none
   Node* FindLast() const;                           // head_ if empty
 
   Arena arena_;
   Node* head_;
+  size_t empty_bytes_;  // used by an empty table
   std::atomic<int> max_height_{1};
   std::atomic<uint64_t> count_{0};
   uint64_t random_state_ = 0x9e3779b97f4a7c15u;
