@@ -21,13 +21,13 @@ class BlobFile {
  public:
   // Reads header, footer and index; a file without a footer (its writer died) is scanned instead,
   // and Finished() is false. A footer that is there but damaged is kCorruption. `physical` is the
-  // number in the file's name.
-  static Result<std::shared_ptr<const BlobFile>> Open(env::FileSystem* files,
-                                                      const std::string& path, uint64_t physical);
+  // number in the file's name; `name` is for messages.
+  static Result<std::shared_ptr<const BlobFile>> Open(std::unique_ptr<env::RandomAccessFile> file,
+                                                      std::string name, uint64_t physical);
   // The same file while BlobFileWriter (or a writer since finished) holds its index.
-  static Result<std::shared_ptr<const BlobFile>> OpenGrowing(
-      env::FileSystem* files, const std::string& path, const BlobFileId& id,
-      std::shared_ptr<const BlobIndex> index);
+  static std::shared_ptr<const BlobFile> OpenGrowing(std::unique_ptr<env::RandomAccessFile> file,
+                                                     std::string name, const BlobFileId& id,
+                                                     std::shared_ptr<const BlobIndex> index);
 
   // REQUIRES of all four: pointer.file is id().logical. An ordinal that is not in the file, or a
   // record of other sizes than the pointer says, is kCorruption.

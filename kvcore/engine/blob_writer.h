@@ -24,9 +24,8 @@ namespace kvfs::engine {
 
 class BlobFileWriter {
  public:
-  // Creates the file and writes its header.
-  static Result<std::unique_ptr<BlobFileWriter>> Create(env::FileSystem* files,
-                                                        const std::string& path,
+  // `file` is empty; writes its header.
+  static Result<std::unique_ptr<BlobFileWriter>> Create(std::unique_ptr<env::WritableFile> file,
                                                         const BlobFileId& id);
 
   // Give Append what PrepareBlob made; preparing costs the time and needs no lock.

@@ -37,10 +37,9 @@ class LogReader {
   bool Torn() const { return torn_; }
 
  private:
-  enum class Parse : uint8_t { kOk, kBad, kEnd };
-
-  // The fragment at `offset`, which must lie within one block. kEnd past the end of the file.
-  Result<Parse> ReadFragment(uint64_t offset, FragmentHeader* header, ByteView* payload);
+  // The fragment of this log at `offset`, within its block's bytes; false if there is none.
+  bool ParseFragment(ByteView block, uint64_t offset, FragmentHeader* header,
+                     ByteView* payload) const;
   // The block's bytes from the file; shorter at the file's end.
   Result<ByteView> Block(uint64_t block);
   // Nothing valid at `bad`; the record that is cut short begins at `start`.

@@ -4,7 +4,6 @@
 #pragma once
 
 #include <cstdint>
-#include <map>
 
 #include "kvcore/base/bytes.h"
 #include "kvcore/base/status.h"
@@ -27,9 +26,9 @@ class TableBuilder {
   // Writes the rest. REQUIRES: at least one entry.
   Result<TableProperties> Finish();
 
-  uint64_t EntryCount() const { return properties_.entries; }
-  // What the file would measure if finished now, roughly; exact after Finish.
-  uint64_t FileSize() const { return offset_ + data_.SizeEstimate(); }
+  uint64_t EntryCount() const { return properties_.Entries(); }
+  // What is built so far, nearly what the file would measure if finished now; exact after Finish.
+  uint64_t FileSize() const { return offset_ + (data_.Empty() ? 0 : data_.SizeEstimate()); }
 
  private:
   void FlushBlock();
@@ -42,14 +41,13 @@ class TableBuilder {
   BlockBuilder data_;
   BlockBuilder index_;
   BloomBuilder bloom_;
-  TableProperties properties_;
-  std::map<uint64_t, BlobReference> blobs_;
+  PropertiesCollector properties_;
   Bytes pending_;           // built, not yet written
   uint64_t written_ = 0;    // bytes of the file written
   uint64_t offset_ = 0;     // written_ + pending_.size()
   BlockHandle last_block_;  // waits for its index entry, which needs the next key
   bool index_due_ = false;
-  Bytes last_key_;
+  uint64_t data_bytes_ = 0;
   Status status_;
 };
 

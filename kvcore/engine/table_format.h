@@ -9,10 +9,10 @@
 
 #include <cstdint>
 #include <string_view>
-#include <vector>
 
 #include "kvcore/base/bytes.h"
 #include "kvcore/base/status.h"
+#include "kvcore/engine/table_properties.h"
 #include "kvcore/env/file_system.h"
 
 namespace kvfs::engine {
@@ -34,32 +34,6 @@ struct BlockHandle {
 void EncodeBlockHandle(const BlockHandle& handle, Bytes* out);  // two varints
 bool DecodeBlockHandle(ByteView* in, BlockHandle* handle);
 
-struct BlobReference {
-  uint64_t file = 0;   // logical
-  uint64_t count = 0;  // pointers to it
-  uint64_t bytes = 0;  // sum of their stored sizes
-
-  bool operator==(const BlobReference&) const = default;
-};
-
-struct TableProperties {
-  uint64_t entries = 0;
-  uint64_t deletes = 0;        // of the entries
-  uint64_t blob_pointers = 0;  // of the entries
-  uint64_t key_bytes = 0;      // of user keys, uncompressed
-  uint64_t value_bytes = 0;    // uncompressed
-  uint64_t data_bytes = 0;     // of the file's data blocks, as stored
-  uint64_t smallest_sequence = 0;
-  uint64_t largest_sequence = 0;
-  Bytes smallest;  // internal keys
-  Bytes largest;
-  std::vector<BlobReference> blobs;  // what the entries refer to, ascending by file
-
-  bool operator==(const TableProperties&) const = default;
-};
-void EncodeTableProperties(const TableProperties& properties, Bytes* out);
-bool DecodeTableProperties(ByteView in, TableProperties* properties);
-
 struct TableFooter {
   BlockHandle filter;  // size 0: none
   BlockHandle properties;
@@ -73,7 +47,8 @@ Status DecodeTableFooter(ByteView in, uint64_t file_number, TableFooter* footer)
 // The size of the stored bytes.
 uint32_t SealBlock(ByteView contents, bool compress, uint64_t file_number, uint64_t offset,
                    Bytes* out);
-// Reads, verifies and decompresses a block. `name` (of the file) is for messages.
+// Reads, verifies and decompresses a block. `name` (of the file) is for messages. REQUIRES: the
+// handle and the trailer after it lie within the file, so that a damaged size allocates nothing.
 Result<Bytes> ReadBlock(const env::RandomAccessFile& file, std::string_view name,
                         uint64_t file_number, const BlockHandle& handle);
 

@@ -51,7 +51,11 @@ class Table : public std::enable_shared_from_this<Table> {
   Table(std::unique_ptr<env::RandomAccessFile> file, std::string name, uint64_t file_number,
         BlockCache* cache);
 
+  class Iter;
+
   Status Damage(uint64_t offset, const char* what) const;
+  // Past the cache; checks that the handle lies within the file.
+  Result<Bytes> ReadVerified(const BlockHandle& handle) const;
 
   const std::unique_ptr<env::RandomAccessFile> file_;
   const std::shared_ptr<const std::string> name_;
