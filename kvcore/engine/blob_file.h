@@ -19,9 +19,9 @@ namespace kvfs::engine {
 
 class BlobFile {
  public:
-  // Reads header, footer and index; a file without a footer (its writer died) is scanned instead,
-  // and Finished() is false. A footer that is there but damaged is kCorruption. `physical` is the
-  // number in the file's name; `name` is for messages.
+  // Reads header, footer and index. A file without a good footer (its writer died) is scanned for
+  // its records instead, and Finished() is false. `physical` is the number in the file's name;
+  // `name` is for messages.
   static Result<std::shared_ptr<const BlobFile>> Open(std::unique_ptr<env::RandomAccessFile> file,
                                                       std::string name, uint64_t physical);
   // The same file while BlobFileWriter (or a writer since finished) holds its index.
@@ -39,8 +39,9 @@ class BlobFile {
   // Rewriting: the record as it is stored, verified; for BlobFileWriter::CopyRecord.
   Result<Bytes> ReadRecord(uint32_t ordinal) const;
 
-  // Verifies every record of the index; the first damage.
-  Status VerifyAll() const;
+  // Verifies every record of the index; the first damage. With `must_be_finished`, the want of a
+  // good footer is damage too.
+  Status VerifyAll(bool must_be_finished) const;
 
   const BlobFileId& id() const { return id_; }
   bool Finished() const { return finished_; }
@@ -53,11 +54,25 @@ class BlobFile {
   BlobFile(std::unique_ptr<env::RandomAccessFile> file, std::string name);
 
   Status Damage(uint64_t offset, const std::string& what) const;
-  Status Load(uint64_t physical);
-  // Rebuilds the index from the records' heads; passes over holes.
-  Status Scan();
+  // Fills `index` from the footer, or by a scan.
+  Status Load(uint64_t physical, BlobIndex* index);
+  Status LoadFinished(const BlobFooter& footer, BlobIndex* index);
+  // Finds the records by their heads; passes over holes.
+  Status Scan(BlobIndex* index);
+  // The next place at or after `offset` where a record may begin; size_ if there is none.
+  Result<uint64_t> FindMagic(uint64_t offset) const;
+  // The head of the record at `offset`; false if there is none, or not all of it.
+  Result<bool> ReadHead(uint64_t offset, BlobRecordHead* head) const;
+
   Result<BlobIndex::Entry> Locate(const BlobPointer& pointer) const;
-  Status CheckHead(const BlobRecordHead& head, const BlobIndex::Entry& entry) const;
+  // Nothing is read, or allocated, past the end of the file.
+  Status CheckPlace(const BlobIndex::Entry& entry) const;
+  // The head at the front of `bytes`, which were read at the entry's place.
+  Status DecodeHead(const BlobIndex::Entry& entry, ByteView bytes, BlobRecordHead* head) const;
+  // Reads a whole record and its head.
+  Status ReadWhole(const BlobIndex::Entry& entry, Bytes* record, BlobRecordHead* head) const;
+  Status CheckSubBlock(const BlobRecordHead& head, const BlobIndex::Entry& entry, uint32_t number,
+                       ByteView stored) const;
   // Verifies sub-block `number`, whose stored bytes are given, and appends its raw bytes.
   Status DecodeSubBlock(const BlobRecordHead& head, const BlobIndex::Entry& entry, uint32_t number,
                         ByteView stored, Bytes* out) const;
@@ -67,13 +82,14 @@ class BlobFile {
   BlobFileId id_;
   std::shared_ptr<const BlobIndex> index_;
   bool finished_ = false;
+  bool growing_ = false;
   uint64_t records_end_ = 0;
   uint64_t size_ = 0;
 };
 
 // Gives a file whose writer died its index and footer, in place, and syncs it: for recovery, once
-// nothing more will be appended. What follows the last whole record head is cut off. OK and
-// nothing done if the file is finished.
+// nothing more will be appended. What follows the last record is cut off. Nothing is done if the
+// file is finished.
 Status FinishBlobFile(env::FileSystem* files, const std::string& path, uint64_t physical);
 
 }  // namespace kvfs::engine

@@ -50,6 +50,18 @@ void EncodeBlobFileHeader(const BlobFileId& id, Bytes* out);
 // kCorruption; kInvalidArgument for a newer version. Messages do not name the file.
 Status DecodeBlobFileHeader(ByteView in, BlobFileId* id);
 
+struct BlobFooter {
+  uint64_t index_offset = 0;
+  uint32_t index_size = 0;
+  uint32_t count = 0;           // of the index's entries
+  uint32_t index_checksum = 0;  // SaltedChecksum of the index
+};
+void EncodeBlobFooter(const BlobFooter& footer, uint64_t salt, Bytes* out);
+// False: no footer of this file. Values at the end of an unfinished file cannot look like one.
+bool DecodeBlobFooter(ByteView in, uint64_t salt, BlobFooter* footer);
+
+uint32_t SaltedChecksum(uint64_t salt, ByteView covered);  // masked
+
 inline uint32_t SubBlockCount(uint32_t raw_size) {
   return raw_size / kSubBlockBytes + (raw_size % kSubBlockBytes != 0 ? 1 : 0);
 }
@@ -89,7 +101,10 @@ struct PreparedBlob {
 };
 // REQUIRES: value.size() <= kMaxValueBytes.
 PreparedBlob PrepareBlob(ByteView value);
+void EncodeSubBlockSize(uint32_t stored_size, uint32_t number, Bytes* record);
 // Fills in the head for its place.
 void SealBlobRecord(const BlobFileId& id, uint32_t ordinal, uint64_t offset, PreparedBlob* blob);
+// The same for a whole record that moves into another physical file of the same logical one.
+void ResealBlobRecord(const BlobFileId& id, uint64_t offset, Bytes* record);
 
 }  // namespace kvfs::engine

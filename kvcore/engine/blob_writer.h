@@ -11,7 +11,7 @@
 #include <cstdint>
 #include <memory>
 #include <mutex>
-#include <string>
+#include <utility>
 
 #include "kvcore/base/bytes.h"
 #include "kvcore/base/status.h"
@@ -49,7 +49,8 @@ class BlobFileWriter {
   const std::shared_ptr<BlobIndex>& index() const { return index_; }
 
  private:
-  BlobFileWriter(std::unique_ptr<env::WritableFile> file, const BlobFileId& id);
+  BlobFileWriter(std::unique_ptr<env::WritableFile> file, const BlobFileId& id)
+      : file_(std::move(file)), id_(id) {}
 
   const std::unique_ptr<env::WritableFile> file_;
   const BlobFileId id_;
@@ -58,5 +59,8 @@ class BlobFileWriter {
   uint32_t next_ordinal_ = 0;
   std::atomic<uint64_t> next_offset_{0};
 };
+
+// Index and footer for a file whose records end at `offset`.
+void EncodeBlobTail(const BlobFileId& id, const BlobIndex& index, uint64_t offset, Bytes* out);
 
 }  // namespace kvfs::engine
