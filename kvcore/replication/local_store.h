@@ -16,7 +16,12 @@ namespace kvfs::replication {
 using Position = uint64_t;  // in the order of writes
 
 struct StoreWrite {
-  enum class Kind : uint8_t { kPut, kPutLarge, kDelete };
+  enum class Kind : uint8_t {
+    kPut,
+    kPutLarge,
+    kDelete,
+    kDeleteLarge,  // of what may have been a kPutLarge; nothing happens if the key is not there
+  };
   Kind kind = Kind::kPut;
   Bytes key;
   Bytes value;     // kPut
@@ -54,6 +59,11 @@ class LocalStore {
   virtual Result<Bytes> GetRange(ByteView key, uint64_t offset, uint64_t size) = 0;
   // Without reading the value.
   virtual Result<bool> Contains(ByteView key) = 0;
+  struct ValueSize {
+    uint64_t raw_bytes = 0;
+    uint64_t stored_bytes = 0;  // compressed; raw_bytes where that is not known
+  };
+  virtual Result<ValueSize> SizeOf(ByteView key) = 0;  // kNotFound
   // Keys in [begin, end) of this moment, positioned at the first.
   virtual std::unique_ptr<StoreIterator> Scan(ByteView begin, ByteView end) = 0;
 

@@ -1,0 +1,234 @@
+#include "kvcore/replication/keys.h"
+
+#include <cassert>
+#include <cstring>
+
+#include "kvcore/base/coding.h"
+
+namespace kvfs::replication {
+namespace {
+
+constexpr char kNodeLocalSpace = '\x00';
+constexpr char kDataSpace = '\x01';
+constexpr char kReservedCkEnd = '\xff';
+constexpr size_t kChunkPkBytes = 1 + sizeof(ChunkId);
+constexpr char kChunkDataCk = 'd';
+constexpr char kChunkRefCk = 'r';
+constexpr uint64_t kSignBit = uint64_t{1} << 63;  // flipped, signed numbers sort as unsigned
+
+bool IsChunkPk(ByteView pk) { return pk.size() == kChunkPkBytes && pk[0] == kChunkPk; }
+bool IsIndexPk(ByteView pk) { return pk.size() == 1 && (pk[0] == kWorkPk || pk[0] == kOpIdPk); }
+
+uint16_t LeadingBits(const Sha256Digest& digest) {
+  return static_cast<uint16_t>(digest[0] << 8 | digest[1]);
+}
+
+Status Bad(const char* what) { return Status::Corruption(std::string("key: ") + what); }
+
+}  // namespace
+
+Status CheckUserPk(ByteView pk) {
+  if (pk.empty() || pk.size() > kMaxPkBytes) {
+    return Status::InvalidArgument("a partition key has 1 to 64 bytes");
+  }
+  if (IsChunkPk(pk) || IsIndexPk(pk)) {
+    return Status::InvalidArgument("a partition key reserved by the store");
+  }
+  return Status::Ok();
+}
+
+Status CheckUserCk(ByteView ck) {
+  if (ck.empty() || ck.size() > kMaxCkBytes) {
+    return Status::InvalidArgument("a clustering key has 1 to 1024 bytes");
+  }
+  if (ck[0] == kStateCk || ck[0] == kReservedCkEnd) {
+    return Status::InvalidArgument("a clustering key reserved by the store");
+  }
+  return Status::Ok();
+}
+
+uint16_t PlaceOf(ByteView pk) {
+  assert(!IsIndexPk(pk));
+  if (IsChunkPk(pk)) {
+    return PlaceOf(ChunkIdOfPk(pk));
+  }
+  return LeadingBits(Sha256(pk));
+}
+
+uint16_t PlaceOf(const ChunkId& id) { return LeadingBits(id); }
+
+Bytes PkPrefix(uint16_t place, ByteView pk) {
+  assert(!pk.empty() && pk.size() <= kMaxPkBytes);
+  Bytes key;
+  key.reserve(4 + pk.size() + 32);  // most cks fit
+  key.push_back(kDataSpace);
+  PutBigEndian16(&key, place);
+  key.push_back(static_cast<char>(pk.size()));
+  key.append(pk);
+  return key;
+}
+
+Bytes NodeLocalKey(ByteView name) {
+  Bytes key(1, kNodeLocalSpace);
+  key.append(name);
+  return key;
+}
+
+Bytes ChunkPrefix(const ChunkId& id) {
+  Bytes key;
+  key.reserve(4 + kChunkPkBytes + 26);
+  key.push_back(kDataSpace);
+  PutBigEndian16(&key, PlaceOf(id));
+  key.push_back(static_cast<char>(kChunkPkBytes));
+  key.push_back(kChunkPk);
+  key.append(AsBytes(id));
+  return key;
+}
+
+Bytes ChunkDataKey(const ChunkId& id) { return ChunkPrefix(id) + kChunkDataCk; }
+
+Bytes ChunkRefKey(const ChunkId& id, const ChunkRef& ref) {
+  Bytes key = ChunkPrefix(id);
+  key.push_back(kChunkRefCk);
+  PutBigEndian64(&key, ref.home);
+  PutBigEndian64(&key, ref.ino);
+  key.push_back(static_cast<char>(ref.level));
+  PutBigEndian64(&key, ref.position);
+  return key;
+}
+
+std::pair<Bytes, Bytes> ChunkRefRange(const ChunkId& id) {
+  Bytes begin = ChunkPrefix(id);
+  begin.push_back(kChunkRefCk);
+  Bytes end = PrefixEnd(begin);
+  return {std::move(begin), std::move(end)};
+}
+
+Bytes WorkPrefix(uint16_t place) { return PkPrefix(place, ByteView(&kWorkPk, 1)); }
+
+Bytes WorkItemKey(uint16_t place, const WorkKey& work) {
+  Bytes key = WorkPrefix(place);
+  PutBigEndian64(&key, static_cast<uint64_t>(work.due_millis) ^ kSignBit);
+  key.push_back(static_cast<char>(work.kind));
+  key.append(work.id);
+  return key;
+}
+
+Bytes OpIdKey(uint16_t place, const OpId& id) {
+  Bytes key = PkPrefix(place, ByteView(&kOpIdPk, 1));
+  PutBigEndian64(&key, id.session);
+  PutBigEndian64(&key, id.sequence);
+  return key;
+}
+
+Bytes PrefixEnd(ByteView prefix) {
+  Bytes end(prefix);
+  while (!end.empty() && end.back() == kReservedCkEnd) {
+    end.pop_back();
+  }
+  if (!end.empty()) {
+    end.back() = static_cast<char>(static_cast<unsigned char>(end.back()) + 1);
+  }
+  return end;
+}
+
+Result<ParsedKey> ParseKey(ByteView key, bool check_place) {
+  ParsedKey parsed;
+  if (key.empty()) {
+    return Bad("empty");
+  }
+  const char space = key[0];
+  key.remove_prefix(1);
+  if (space == kNodeLocalSpace) {
+    parsed.kind = KeyKind::kNodeLocal;
+    parsed.ck = key;
+    return parsed;
+  }
+  if (space != kDataSpace || !GetBigEndian16(&key, &parsed.place) || key.empty()) {
+    return Bad("unknown keyspace");
+  }
+  const size_t pk_size = static_cast<unsigned char>(key[0]);
+  key.remove_prefix(1);
+  if (pk_size == 0 || pk_size > kMaxPkBytes || pk_size >= key.size()) {
+    return Bad("bad partition key");
+  }
+  parsed.pk = key.substr(0, pk_size);
+  parsed.ck = key.substr(pk_size);
+  if (IsIndexPk(parsed.pk)) {
+    parsed.kind = parsed.pk[0] == kWorkPk ? KeyKind::kWork : KeyKind::kOpId;
+    return parsed;
+  }
+  if (check_place && PlaceOf(parsed.pk) != parsed.place) {
+    return Bad("not where its partition key belongs");
+  }
+  if (IsChunkPk(parsed.pk)) {
+    if (parsed.ck.size() == 1 && parsed.ck[0] == kChunkDataCk) {
+      parsed.kind = KeyKind::kChunkData;
+    } else if (parsed.ck[0] == kChunkRefCk) {
+      parsed.kind = KeyKind::kChunkRef;
+    } else {
+      return Bad("unknown item of a chunk");
+    }
+  } else if (parsed.ck[0] == kStateCk) {
+    if (parsed.ck.size() != 1) {
+      return Bad("unknown item of the store");
+    }
+    parsed.kind = KeyKind::kState;
+  } else if (!CheckUserCk(parsed.ck).ok()) {
+    return Bad("bad clustering key");
+  }
+  return parsed;
+}
+
+Result<WorkKey> DecodeWorkCk(ByteView ck) {
+  WorkKey work;
+  uint64_t due = 0;
+  if (!GetBigEndian64(&ck, &due) || ck.size() < 2 || ck.size() > 1 + kMaxWorkIdBytes) {
+    return Bad("bad line of the work index");
+  }
+  work.due_millis = static_cast<int64_t>(due ^ kSignBit);
+  work.kind = static_cast<uint8_t>(ck[0]);
+  work.id = Bytes(ck.substr(1));
+  return work;
+}
+
+Result<ChunkRef> DecodeRefCk(ByteView ck) {
+  ChunkRef ref;
+  if (ck.empty() || ck[0] != kChunkRefCk) {
+    return Bad("bad reference of a chunk");
+  }
+  ck.remove_prefix(1);
+  if (!GetBigEndian64(&ck, &ref.home) || !GetBigEndian64(&ck, &ref.ino) || ck.empty()) {
+    return Bad("bad reference of a chunk");
+  }
+  ref.level = static_cast<uint8_t>(ck[0]);
+  ck.remove_prefix(1);
+  if (!GetBigEndian64(&ck, &ref.position) || !ck.empty()) {
+    return Bad("bad reference of a chunk");
+  }
+  return ref;
+}
+
+ChunkId ChunkIdOfPk(ByteView pk) {
+  assert(IsChunkPk(pk));
+  ChunkId id;
+  std::memcpy(id.data(), pk.data() + 1, id.size());
+  return id;
+}
+
+void EncodePkState(const PkState& state, Bytes* out) {
+  PutVarint64(out, state.epoch_number);
+  PutVarint64(out, state.epoch_node);
+  PutVarint64(out, state.seq);
+}
+
+Result<PkState> DecodePkState(ByteView in) {
+  PkState state;
+  if (!GetVarint64(&in, &state.epoch_number) || !GetVarint64(&in, &state.epoch_node) ||
+      !GetVarint64(&in, &state.seq) || !in.empty()) {
+    return Status::Corruption("state of a partition key: malformed");
+  }
+  return state;
+}
+
+}  // namespace kvfs::replication

@@ -1,0 +1,104 @@
+// Keys: how items, chunks and the node's own notes are ordered on disk
+// (doc/formats/item.md). Pure functions.
+//
+//   0x00 | name                                             a note of this node alone
+//   0x01 | place (u16, big-endian) | length of pk | pk | ck   an item
+//
+// `place` is the leading 16 bits of SHA-256(pk), for a chunk of its own hash; a
+// partition of 2^k is the range of places that share their top k bits, so one
+// partition is one range of keys whatever k is.
+#pragma once
+
+#include <cstdint>
+
+#include "kvcore/base/bytes.h"
+#include "kvcore/base/status.h"
+#include "kvcore/replication/types.h"
+
+namespace kvfs::replication {
+
+inline constexpr size_t kMaxPkBytes = 64;
+inline constexpr size_t kMaxCkBytes = 1024;
+inline constexpr size_t kMaxWorkIdBytes = 64;
+
+// Partition keys the store keeps for itself: these two, one of each per partition, and
+// 'C' + hash. Users' partition keys are anything else.
+inline constexpr char kWorkPk = 'W';   // ck = due | kind | id
+inline constexpr char kOpIdPk = 'O';   // ck = session | sequence
+inline constexpr char kChunkPk = 'C';  // + 32 bytes; ck = 'd' or 'r' + reference
+
+// Clustering keys the store keeps for itself in every pk: 0x00... and 0xff...
+inline constexpr char kStateCk = '\x00';  // (epoch, seq) of the pk
+
+// 1..64 bytes and none of the store's own.
+Status CheckUserPk(ByteView pk);
+// 1..1024 bytes, outside the reserved ranges.
+Status CheckUserCk(ByteView ck);
+
+// The place of a user's pk.
+uint16_t PlaceOf(ByteView pk);
+uint16_t PlaceOf(const ChunkId& id);
+inline uint32_t PartitionOf(uint16_t place, uint32_t partition_bits) {
+  return partition_bits == 0 ? 0 : uint32_t{place} >> (16 - partition_bits);
+}
+// The first place of a partition; where its work index and op ids lie.
+inline uint16_t FirstPlace(uint32_t partition, uint32_t partition_bits) {
+  return partition_bits == 0 ? uint16_t{0}
+                             : static_cast<uint16_t>(partition << (16 - partition_bits));
+}
+
+// Everything before the ck.
+Bytes PkPrefix(uint16_t place, ByteView pk);
+inline Bytes PkPrefix(ByteView pk) { return PkPrefix(PlaceOf(pk), pk); }
+
+Bytes NodeLocalKey(ByteView name);
+Bytes ChunkPrefix(const ChunkId& id);
+Bytes ChunkDataKey(const ChunkId& id);
+Bytes ChunkRefKey(const ChunkId& id, const ChunkRef& ref);
+// The references of one chunk are the keys in [first, second).
+std::pair<Bytes, Bytes> ChunkRefRange(const ChunkId& id);
+Bytes WorkPrefix(uint16_t place);
+Bytes WorkItemKey(uint16_t place, const WorkKey& work);
+Bytes OpIdKey(uint16_t place, const OpId& id);
+
+// The smallest key greater than every key that begins with `prefix`; empty = there is none.
+Bytes PrefixEnd(ByteView prefix);
+
+// ---- the way back: input from disk, kCorruption ----------------------------
+
+enum class KeyKind : uint8_t {
+  kNodeLocal,  // ck = name
+  kItem,       // a user's
+  kState,      // (epoch, seq) of pk
+  kWork,       // ck, for DecodeWorkCk
+  kOpId,
+  kChunkData,  // pk = 'C' + hash
+  kChunkRef,   // ck, for DecodeRefCk
+};
+
+struct ParsedKey {
+  KeyKind kind = KeyKind::kItem;
+  uint16_t place = 0;
+  ByteView pk;  // into the input
+  ByteView ck;
+};
+// Checks the shape, and that a place is the one of its pk where `check_place` (a SHA-256 each).
+Result<ParsedKey> ParseKey(ByteView key, bool check_place);
+Result<WorkKey> DecodeWorkCk(ByteView ck);
+Result<ChunkRef> DecodeRefCk(ByteView ck);
+ChunkId ChunkIdOfPk(ByteView pk);  // REQUIRES: of a ParsedKey of a chunk
+
+// ---- the value of a state item ---------------------------------------------
+
+// Which transactions of its pk a replica has applied: number `seq` of epoch (number, node).
+struct PkState {
+  uint64_t epoch_number = 0;
+  uint64_t epoch_node = 0;
+  uint64_t seq = 0;
+
+  bool operator==(const PkState&) const = default;
+};
+void EncodePkState(const PkState& state, Bytes* out);
+Result<PkState> DecodePkState(ByteView in);
+
+}  // namespace kvfs::replication

@@ -1,0 +1,73 @@
+// Primary: carries commits out for the partitions it serves. It locks what a commit
+// touches, has the pure cores check the asserts and plan the writes, and applies all of
+// it as one batch of the local store.
+//
+// Owned by the node; outlives its callers. Thread-safe. A commit that finds its
+// partitions free and need not be synced runs to its end on the caller's thread.
+// Locks: one per partition, taken in ascending order, held over reads and one Apply,
+// never over Admit or Sync.
+#pragma once
+
+#include <cstdint>
+#include <memory>
+#include <mutex>
+#include <vector>
+
+#include "kvcore/base/status.h"
+#include "kvcore/base/task.h"
+#include "kvcore/env/async_mutex.h"
+#include "kvcore/env/clock.h"
+#include "kvcore/replication/local_store.h"
+#include "kvcore/replication/number_source.h"
+#include "kvcore/replication/types.h"
+#include "kvcore/versioning/hybrid_clock.h"
+
+namespace kvfs::replication {
+
+struct PrimaryOptions {
+  uint32_t partition_bits = 8;   // 0..16
+  uint64_t storage_epoch = 0;    // of the dots minted here
+  bool one_actor = false;        // no other storage epoch ever wrote to this store
+  uint64_t epoch_number = 1;     // promised for every partition
+  uint64_t epoch_node = 1;
+};
+
+class Primary {
+ public:
+  // `dots` counts the dots of options.storage_epoch. Everything is borrowed.
+  Primary(const PrimaryOptions& options, LocalStore* store, NumberSource* dots,
+          versioning::HybridClock* hybrid_clock, env::Clock* clock, env::Scheduler* scheduler);
+  Primary(const Primary&) = delete;
+  Primary& operator=(const Primary&) = delete;
+
+  Task<CommitResult> Submit(Commit commit);
+
+  // Work due at or before `now_millis`, at most `limit` items, in order within a partition.
+  Task<Result<std::vector<WorkItem>>> DueWork(int64_t now_millis, uint32_t limit);
+
+ private:
+  struct Partition {
+    explicit Partition(env::Scheduler* scheduler) : mutex(scheduler) {}
+    env::AsyncMutex mutex;
+    // No work is due before this. Guarded by `mutex`.
+    int64_t earliest_due = INT64_MIN;
+  };
+
+  // The partitions a commit touches, ascending, each once.
+  std::vector<uint32_t> PartitionsOf(const Commit& commit,
+                                     const std::vector<uint16_t>& places) const;
+  // With the partitions locked: checks and writes. `first_dot` and on are this commit's.
+  Result<Position> Execute(const Commit& commit, const std::vector<uint16_t>& places,
+                           uint64_t first_dot, CommitResult* result);
+  int64_t WallMillis() const { return clock_->WallNanos() / 1'000'000; }
+  uint32_t PartitionAt(uint16_t place) const;
+
+  const PrimaryOptions options_;
+  LocalStore* const store_;
+  NumberSource* const dots_;
+  versioning::HybridClock* const hybrid_clock_;
+  env::Clock* const clock_;
+  std::vector<std::unique_ptr<Partition>> partitions_;
+};
+
+}  // namespace kvfs::replication
