@@ -16,11 +16,10 @@ Bytes After(ByteView key) {
   return next;
 }
 
-// Whether a reference stays when those with `dropped` (sorted keys) are gone. References are usually
-// dropped in ascending order, so the search begins behind the last one: the keys before it may be
-// the deleted ones of a thousand other files.
-Result<bool> OthersRemain(const ChunkId& id, const std::vector<Bytes>& dropped,
-                          ItemSource* items) {
+// Whether a reference stays when those with `dropped` (sorted keys) are gone. References are
+// usually dropped in ascending order, so the search begins behind the last one: the keys before it
+// may be the deleted ones of a thousand other files.
+Result<bool> OthersRemain(const ChunkId& id, const std::vector<Bytes>& dropped, ItemSource* items) {
   const auto [begin, end] = ChunkRefRange(id);
   const auto stays = [&](ByteView key) {
     return !std::binary_search(dropped.begin(), dropped.end(), key);

@@ -17,9 +17,9 @@ namespace kvfs::replication {
 class NumberSource {
  public:
   struct Options {
-    Bytes key;                // where the end of the reserved numbers is kept
-    uint64_t first = 1;       // of a new store
-    uint64_t block = 1 << 20;  // numbers per reservation, at least 1
+    Bytes key;                  // where the end of the reserved numbers is kept
+    uint64_t first = 1;         // of a new store
+    uint64_t block = 1 << 20;   // numbers per reservation, at least 1
     uint64_t end = UINT64_MAX;  // numbers are below this; kNoSpace when they are used up
   };
 

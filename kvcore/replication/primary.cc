@@ -49,11 +49,7 @@ Status Check(const Commit& commit) {
 Primary::Primary(const PrimaryOptions& options, LocalStore* store, NumberSource* dots,
                  versioning::HybridClock* hybrid_clock, env::Clock* clock,
                  env::Scheduler* scheduler)
-    : options_(options),
-      store_(store),
-      dots_(dots),
-      hybrid_clock_(hybrid_clock),
-      clock_(clock) {
+    : options_(options), store_(store), dots_(dots), hybrid_clock_(hybrid_clock), clock_(clock) {
   assert(options.partition_bits <= 16);
   const size_t count = size_t{1} << options.partition_bits;
   partitions_.reserve(count);
@@ -121,6 +117,7 @@ Task<CommitResult> Primary::Submit(Commit commit) {
   }
   if (!position.ok()) {
     result.status = position.status();
+    result.versions.clear();
     co_return result;
   }
   if (result.status.ok() && commit.sync) {
@@ -175,8 +172,8 @@ Result<Position> Primary::Execute(const Commit& commit, const std::vector<uint16
   }
   KVFS_ASSIGN_OR_RETURN(
       const Position position,
-      store_->Apply(std::move(writes), {.will_sync = commit.sync,
-                                        .may_use_reserve = commit.may_use_reserve}));
+      store_->Apply(std::move(writes),
+                    {.will_sync = commit.sync, .may_use_reserve = commit.may_use_reserve}));
   for (size_t i = 0; i < commit.txns.size(); ++i) {
     Partition& partition = *partitions_[PartitionAt(places[i])];
     for (const auto& [work, value] : commit.txns[i].work_puts) {

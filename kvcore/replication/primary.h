@@ -25,10 +25,10 @@
 namespace kvfs::replication {
 
 struct PrimaryOptions {
-  uint32_t partition_bits = 8;   // 0..16
-  uint64_t storage_epoch = 0;    // of the dots minted here
-  bool one_actor = false;        // no other storage epoch ever wrote to this store
-  uint64_t epoch_number = 1;     // promised for every partition
+  uint32_t partition_bits = 8;  // 0..16
+  uint64_t storage_epoch = 0;   // of the dots minted here
+  bool one_actor = false;       // no other storage epoch ever wrote to this store
+  uint64_t epoch_number = 1;    // promised for every partition
   uint64_t epoch_node = 1;
 };
 

@@ -15,9 +15,9 @@
 namespace kvfs::replication {
 
 struct TxnContext {
-  uint16_t place = 0;      // of the txn's pk
+  uint16_t place = 0;       // of the txn's pk
   uint16_t work_place = 0;  // where the partition's work index lies
-  versioning::Dot dot;     // minted for this transaction
+  versioning::Dot dot;      // minted for this transaction
   versioning::HybridTime time = 0;
   uint64_t epoch_number = 0;  // under which the primary serves the partition
   uint64_t epoch_node = 0;

@@ -18,7 +18,13 @@ using versioning::VersionId;
 
 // ---- versioned items -------------------------------------------------------
 
+// Not an aggregate, and neither is Commit: g++ 12 copies an aggregate that is made inside a co_await
+// expression (`co_await client->Get({pk, ck})`) byte for byte into the coroutine's frame, and later
+// frees it twice.
 struct ItemKey {
+  ItemKey() = default;
+  ItemKey(Bytes pk_bytes, Bytes ck_bytes) : pk(std::move(pk_bytes)), ck(std::move(ck_bytes)) {}
+
   Bytes pk;  // 1..64 bytes; placed on the ring by its hash (keys.h says which the store keeps)
   Bytes ck;  // 1..1024 bytes; orders the items of one pk; begins with neither 0x00 nor 0xff
 };
@@ -120,6 +126,8 @@ struct ChunkDrop {
 // several: by the protocol of doc/multi-directory.md), then the drops. Where every primary is this
 // process it is all one record of the log.
 struct Commit {
+  Commit() = default;
+
   std::vector<ChunkPut> chunks;
   std::vector<Txn> txns;  // distinct pks; txns[0] is where the outcome is decided
   std::vector<ChunkDrop> drops;

@@ -29,8 +29,7 @@ Status Bad(const char* what) { return Status::Corruption(std::string("version: "
 // A varint in its shortest form.
 bool GetCanonicalVarint(ByteView* in, uint64_t* value) {
   const size_t before = in->size();
-  return GetVarint64(in, value) &&
-         before - in->size() == static_cast<size_t>(VarintLength(*value));
+  return GetVarint64(in, value) && before - in->size() == static_cast<size_t>(VarintLength(*value));
 }
 
 Status DecodeContext(ByteView* in, Context* context) {
@@ -125,9 +124,9 @@ void Encode(const VersionedValue& value, Bytes* out) {
   }
   PutVarint64(out, value.siblings.size());
   for (const Sibling& sibling : value.siblings) {
-    const auto actor = std::lower_bound(
-        value.context.begin(), value.context.end(), sibling.dot.epoch,
-        [](const Dot& dot, uint64_t epoch) { return dot.epoch < epoch; });
+    const auto actor =
+        std::lower_bound(value.context.begin(), value.context.end(), sibling.dot.epoch,
+                         [](const Dot& dot, uint64_t epoch) { return dot.epoch < epoch; });
     assert(actor != value.context.end() && actor->epoch == sibling.dot.epoch &&
            actor->counter >= sibling.dot.counter);
     PutVarint64(out, static_cast<uint64_t>(actor - value.context.begin()));

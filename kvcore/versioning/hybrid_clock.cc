@@ -21,8 +21,7 @@ Status HybridClock::Observe(HybridTime seen, int64_t wall_millis) {
                                    " ms ahead of this machine's");
   }
   HybridTime last = last_.load(std::memory_order_relaxed);
-  while (last < seen &&
-         !last_.compare_exchange_weak(last, seen, std::memory_order_relaxed)) {
+  while (last < seen && !last_.compare_exchange_weak(last, seen, std::memory_order_relaxed)) {
   }
   return Status::Ok();
 }

@@ -57,8 +57,7 @@ VersionedValue Update(const VersionedValue& current, const Context& seen, Siblin
       result.siblings.push_back(sibling);
     }
   }
-  auto at =
-      std::lower_bound(result.siblings.begin(), result.siblings.end(), written, DotBefore);
+  auto at = std::lower_bound(result.siblings.begin(), result.siblings.end(), written, DotBefore);
   result.siblings.insert(at, std::move(written));
   return result;
 }
@@ -98,9 +97,8 @@ VersionedValue Merge(const VersionedValue& a, const VersionedValue& b) {
 const Sibling& Winner(const std::vector<Sibling>& siblings) {
   assert(!siblings.empty());
   const auto order = [](const Sibling& s) { return std::tuple(!s.tombstone, s.time, s.dot); };
-  return *std::max_element(
-      siblings.begin(), siblings.end(),
-      [&](const Sibling& a, const Sibling& b) { return order(a) < order(b); });
+  return *std::max_element(siblings.begin(), siblings.end(),
+                           [&](const Sibling& a, const Sibling& b) { return order(a) < order(b); });
 }
 
 }  // namespace kvfs::versioning
