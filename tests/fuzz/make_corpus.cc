@@ -1,0 +1,132 @@
+// Writes the seeds of the engine's fuzzers: make_corpus DIRECTORY. Run by hand when a format
+// changes; the files are kept with the sources.
+#include <filesystem>
+#include <fstream>
+#include <iostream>
+#include <memory>
+
+#include "kvcore/engine/batch_reader.h"
+#include "kvcore/engine/blob_writer.h"
+#include "kvcore/engine/block_builder.h"
+#include "kvcore/engine/log_writer.h"
+#include "kvcore/engine/table_builder.h"
+#include "kvcore/engine/write_batch.h"
+#include "tests/support/bytes_file.h"
+
+namespace kvfs::fuzz {
+namespace {
+
+using engine::EntryType;
+
+void Save(const std::filesystem::path& directory, const std::string& name, const Bytes& content) {
+  std::filesystem::create_directories(directory);
+  std::ofstream(directory / name, std::ios::binary) << content;
+}
+
+Bytes Payload(int entries) {
+  engine::WriteBatch batch;
+  for (int i = 0; i < entries; ++i) {
+    const Bytes key = "key " + std::to_string(i);
+    const engine::BlobPointer pointer{5, static_cast<uint32_t>(i), 100'000, 50'000};
+    batch.Put(key, Bytes(static_cast<size_t>(i), 'v'));
+    batch.PutBlob(key, pointer);
+    batch.Delete(key);
+    batch.DeleteBlob(key, pointer);
+  }
+  Bytes payload;
+  engine::EncodeLogPayloadHeader(1000, batch.Count(), &payload);
+  return payload + batch.Encoded();
+}
+
+Bytes Key(int i, uint64_t sequence, EntryType type) {
+  Bytes key;
+  engine::AppendInternalKey("dir/" + std::to_string(1000 + i), sequence, type, &key);
+  return key;
+}
+
+Bytes Log(int records, size_t padding) {
+  Bytes bytes;
+  engine::LogWriter writer(std::make_unique<test::BytesWriteFile>(&bytes), 7);
+  for (int i = 0; i < records; ++i) {
+    if (!writer.AddRecord(Payload(i) + Bytes(padding, 'p')).ok()) {
+      std::abort();
+    }
+    if (i % 2 == 0) {
+      writer.MarkSynced(writer.Offset());
+    }
+  }
+  return bytes;
+}
+
+Bytes Block(uint32_t interval) {
+  engine::BlockBuilder builder(interval);
+  for (int i = 0; i < 20; ++i) {
+    builder.Add(Key(i, 9, EntryType::kValue), Bytes(static_cast<size_t>(i), 'v'));
+    builder.Add(Key(i, 8, EntryType::kDelete), "");
+  }
+  return Bytes(builder.Finish());
+}
+
+Bytes Table(uint32_t bloom_bits) {
+  engine::Options options;
+  options.block_bytes = 128;
+  options.bloom_bits_per_key = bloom_bits;
+  Bytes bytes;
+  test::BytesWriteFile file(&bytes);
+  engine::TableBuilder builder(options, 12, &file);
+  Bytes pointer;
+  engine::EncodeBlobPointer({5, 1, 100'000, 50'000}, &pointer);
+  Status status;
+  for (int i = 0; i < 30 && status.ok(); ++i) {
+    status = i % 3 == 0 ? builder.Add(Key(i, 5, EntryType::kBlobPointer), pointer)
+                        : builder.Add(Key(i, 5, EntryType::kValue), Bytes(20, 'v'));
+  }
+  if (!status.ok() || !builder.Finish().ok()) {
+    std::abort();
+  }
+  return bytes;
+}
+
+Bytes Blob(bool finish) {
+  Bytes bytes;
+  auto writer = std::move(*engine::BlobFileWriter::Create(
+      std::make_unique<test::BytesWriteFile>(&bytes), {5, 12, 4711}));
+  for (const size_t size : {0u, 10u, 70'000u}) {
+    Bytes value(size, 'v');
+    for (size_t i = 0; i < 100 && i < size; ++i) {
+      value[i] = static_cast<char>(i * 37);
+    }
+    if (!writer->Put(value).ok()) {
+      std::abort();
+    }
+  }
+  if (finish && !writer->Finish().ok()) {
+    std::abort();
+  }
+  return bytes;
+}
+
+void MakeAll(const std::filesystem::path& root) {
+  Save(root / "batch", "empty", Payload(0));
+  Save(root / "batch", "all_tags", Payload(3));
+  Save(root / "log", "small", Log(6, 0));
+  Save(root / "log", "three_blocks", Log(4, 20'000));
+  Save(root / "block", "restarts", Block(3));
+  Save(root / "block", "one_restart", Block(1000));
+  Save(root / "table", "filtered", Table(10));
+  Save(root / "table", "plain", Table(0));
+  Save(root / "blob", "finished", Blob(true));
+  Save(root / "blob", "growing", Blob(false));
+}
+
+}  // namespace
+}  // namespace kvfs::fuzz
+
+int main(int argc, char** argv) {
+  if (argc != 2) {
+    std::cerr << "usage: make_corpus DIRECTORY\n";
+    return 2;
+  }
+  kvfs::fuzz::MakeAll(argv[1]);
+  return 0;
+}
