@@ -112,8 +112,8 @@ def peak_memory(pid):
     return 0
 
 
-def tear_down(base):
-    """Takes away whatever a test left below `base`: daemons, mounts, loop devices."""
+def tear_down_mounts(base):
+    """Kills the daemons of `base` and unmounts whatever is mounted below it."""
     for pid in kvfs_pids(base):
         try:
             os.kill(pid, signal.SIGKILL)
@@ -125,6 +125,11 @@ def tear_down(base):
             break
         for mountpoint in reversed(below):
             subprocess.run(["umount", "-l", mountpoint], stderr=subprocess.DEVNULL)
+
+
+def tear_down(base):
+    """Takes away whatever a test left below `base`: daemons, mounts, loop devices, files."""
+    tear_down_mounts(base)
     devices = subprocess.run(["losetup", "-n", "-O", "NAME,BACK-FILE"], stdout=subprocess.PIPE,
                              stderr=subprocess.DEVNULL, text=True).stdout
     for line in devices.splitlines():
