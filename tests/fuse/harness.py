@@ -103,6 +103,17 @@ def kvfs_pids(path):
     return pids
 
 
+def kill_all(path):
+    """kill -9 of all of kvfs_pids; returns them."""
+    pids = kvfs_pids(path)
+    for pid in pids:
+        try:
+            os.kill(pid, signal.SIGKILL)
+        except ProcessLookupError:
+            pass
+    return pids
+
+
 def peak_memory(pid):
     """VmHWM in MiB."""
     with open(f"/proc/{pid}/status") as file:
@@ -114,11 +125,11 @@ def peak_memory(pid):
 
 def tear_down_mounts(base):
     """Kills the daemons of `base` and unmounts whatever is mounted below it."""
-    for pid in kvfs_pids(base):
-        try:
-            os.kill(pid, signal.SIGKILL)
-        except ProcessLookupError:
-            pass
+    # More than once: a supervisor may start a daemon between two looks.
+    for _ in range(100):
+        if not kill_all(base):
+            break
+        time.sleep(0.02)
     for _ in range(5):
         below = [m for _, m, _ in mounts() if m.startswith(base + "/")]
         if not below:
@@ -220,15 +231,10 @@ class Mount:
         """kill -9 of everything of this mount."""
         if LOCAL:
             return
-        for pid in kvfs_pids(self.base):
-            try:
-                os.kill(pid, signal.SIGKILL)
-            except ProcessLookupError:
-                pass
+        wait_for("the killed daemon to be gone", lambda: not kill_all(self.base))
         if self._child is not None:
             self._child.wait(30)
             self._child = None
-        wait_for("the killed daemon to be gone", lambda: not kvfs_pids(self.base))
 
     def stop(self, timeout=120):
         """`kvfs umount`."""

@@ -76,6 +76,21 @@ class Commands(unittest.TestCase):
         self.assertEqual(len(os.listdir(self.mnt)), 5)
         self.umount()
 
+    def test_mount_helper(self):
+        helper = os.path.join(harness.SOURCE, "packaging/mount.fuse.kvfs")
+        environment = dict(os.environ, PATH=harness.BIN + ":" + os.environ["PATH"])
+        run([helper, self.data, self.mnt, "-n", "-o", "rw,nofail,_netdev,memory=128M"],
+            env=environment, timeout=60)
+        self.assertTrue(harness.is_mounted(self.mnt))
+        with open(os.path.join(self.mnt, "file"), "w"):
+            pass
+        self.umount()
+        run([helper, self.data, self.mnt, "-o", "ro"], env=environment, timeout=60)
+        with self.assertRaises(OSError):
+            os.unlink(os.path.join(self.mnt, "file"))
+        self.assertEqual(os.listdir(self.mnt), ["file"])
+        self.umount()
+
     def test_unknown_words(self):
         self.assertRefused(self.mount("--no-such-option"), "no-such-option")
         self.assertRefused(self.mount("-o", "no_such_option"), "no_such_option")
