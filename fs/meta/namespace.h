@@ -13,9 +13,13 @@
 #include <string>
 #include <vector>
 
+#include "fs/meta/change_set.h"
+#include "fs/meta/inode_store.h"
 #include "fs/meta/types.h"
+#include "fs/meta/xattr_names.h"
 #include "kvcore/base/task.h"
 #include "kvcore/client/client.h"
+#include "kvcore/env/async_mutex.h"
 #include "kvcore/env/env.h"
 
 namespace kvfs::fs {
@@ -30,8 +34,23 @@ struct NodeInfo {
 // What an unlink, rmdir or replacing rename took away.
 struct Removed {
   InodeRef ref;
-  uint32_t mode = 0;
-  uint32_t nlink = 0;  // left; 0 = the inode is an orphan now
+  Attr attr;             // as it is now; nlink is what is left
+  bool is_gone = false;  // the record too; else with nlink 0 the inode is an orphan now
+};
+
+// Who has files open here: whether an unlinked file may be deleted at once.
+class OpenFiles {
+ public:
+  virtual ~OpenFiles() = default;
+
+  // While the guard lives no open of the inode begins or ends.
+  virtual Task<env::AsyncMutex::Guard> HoldOpens(Ino ino) = 0;
+  virtual bool IsOpen(Ino ino) const = 0;
+};
+
+struct NamespaceOptions {
+  // An orphan's content is kept at least this long for those who have it open elsewhere.
+  int64_t orphan_grace_micros = 0;
 };
 
 struct RenameOutcome {
@@ -43,11 +62,19 @@ struct DirPage {
   std::vector<DirEntry> entries;
   std::vector<Attr> attrs;  // parallel to entries, if asked for
   bool more = false;
+  uint64_t next_cookie = 0;  // where to go on
 };
+
+// Whether a read at `now` moves the atime.
+bool RelatimeIsDue(const Attr& attr, TimeSpec now);
 
 class Namespace {
  public:
-  Namespace(client::Client* client, env::Env env);
+  // `open_files` is borrowed; null: no file is ever open.
+  Namespace(const NamespaceOptions& options, client::Client* client, env::Env env,
+            OpenFiles* open_files);
+  Namespace(const Namespace&) = delete;
+  Namespace& operator=(const Namespace&) = delete;
 
   // Creates the root directory of a new store if there is none. To be called once, first.
   Task<Errno> Initialise(Credentials owner);
@@ -59,18 +86,22 @@ class Namespace {
   Task<FsResult<Attr>> SetAttr(InodeRef ref, SetAttrRequest request, Credentials who);
   // Moves atime to now where relatime says so (older than mtime or ctime, or than a day).
   Task<Errno> TouchAtime(InodeRef ref);
+  // The same for a read at `when`, a while ago.
+  Task<Errno> TouchAtimeAt(InodeRef ref, TimeSpec when);
 
   // Regular files, FIFOs, sockets, devices. `mode` with type bits. EEXIST, ENOENT (dir removed),
-  // ENAMETOOLONG, EMLINK, ENOSPC.
+  // ENAMETOOLONG, EMLINK, ENOSPC. `ino`: a number from AllocateInode, or 0.
   Task<FsResult<NodeInfo>> MakeNode(InodeRef dir, Bytes name, uint32_t mode, uint64_t rdev,
-                                    Credentials who);
+                                    Credentials who, Ino ino = 0);
+  Task<FsResult<Ino>> AllocateInode();
   Task<FsResult<NodeInfo>> MakeDirectory(InodeRef dir, Bytes name, uint32_t mode, Credentials who);
   Task<FsResult<NodeInfo>> MakeSymlink(InodeRef dir, Bytes name, Bytes target, Credentials who);
   Task<FsResult<Bytes>> ReadSymlink(InodeRef ref);
   Task<FsResult<NodeInfo>> Link(InodeRef ref, InodeRef new_dir, Bytes new_name);
 
-  // An inode whose last link goes becomes an orphan: its record stays, with a line in the work
-  // index, until ReleaseOrphan (no open handle) lets fs/chunk reclaim it.
+  // A file whose last link goes is deleted at once if nobody has it open and its content is inline.
+  // Else it becomes an orphan: its record stays, with a line in the work index, until
+  // FileManager::ReclaimOrphan takes it apart.
   Task<FsResult<Removed>> Unlink(InodeRef dir, Bytes name);
   Task<FsResult<Removed>> RemoveDirectory(InodeRef dir, Bytes name);
   Task<FsResult<RenameOutcome>> Rename(InodeRef from_dir, Bytes from_name, InodeRef to_dir,
@@ -89,8 +120,93 @@ class Namespace {
   Task<Errno> RemoveXattr(InodeRef ref, Bytes name);
 
  private:
+  // An entry as it was read.
+  struct FoundEntry {
+    Bytes ck;
+    pb::Dentry dentry;
+    client::VersionId version;
+
+    InodeRef ref() const { return {.ino = dentry.ino(), .home = dentry.home()}; }
+    bool is_directory() const { return dentry.ino() == dentry.home(); }
+  };
+  // What a new inode is made of.
+  struct NewInode {
+    Ino ino = 0;
+    uint32_t mode = 0;
+    uint64_t rdev = 0;
+    Bytes inline_content;
+  };
+  // One moment, as the two clocks say.
+  struct Moment {
+    TimeSpec now;
+    client::HybridTime set_at = 0;
+  };
+  // One of the two names of a rename.
+  struct RenameSide {
+    InodeRef dir;
+    Bytes name;
+    FoundEntry entry;
+    LoadedInode inode;
+  };
+
+  Moment Now() const;
+  Bytes DentryKey(ByteView name) const;
+  uint64_t NewLinkId() const;
+
+  // ENOENT if there is none.
+  Task<FsResult<FoundEntry>> FindEntry(InodeRef dir, Bytes name);
+  Task<FsResult<LoadedInode>> Load(InodeRef ref) { return LoadInode(client_, ref); }
+
+  Task<FsResult<NodeInfo>> TryLookup(InodeRef dir, Bytes name);
+  Task<FsResult<Attr>> TrySetAttr(InodeRef ref, SetAttrRequest request);
+  Task<Errno> TryTouchAtime(InodeRef ref, TimeSpec now);
+
+  Task<FsResult<NodeInfo>> Make(InodeRef dir, Bytes name, NewInode what, Credentials who);
+  Task<FsResult<NodeInfo>> TryMake(InodeRef dir, Bytes name, NewInode what, Credentials who);
+  // Owner, permissions and ACLs of a new inode, from its parent's.
+  Task<Errno> Inherit(const LoadedInode* parent, Credentials who, LoadedInode* child,
+                      ChangeSet* changes);
+  Task<FsResult<NodeInfo>> TryLink(InodeRef ref, InodeRef new_dir, Bytes new_name);
+
+  Task<FsResult<Removed>> TryUnlink(InodeRef dir, Bytes name);
+  Task<FsResult<Removed>> TryRemoveDirectory(InodeRef dir, Bytes name);
+  // Takes the link `link_id` from a file; with the last one the record goes, or is an orphan. The
+  // guard is to be kept until the commit is done.
+  Task<FsResult<Removed>> DropLink(LoadedInode* file, uint64_t link_id, Moment moment,
+                                   env::AsyncMutex::Guard* guard, ChangeSet* changes);
+  // Takes an empty directory apart (not its entry).
+  Task<FsResult<Removed>> DropDirectory(LoadedInode* directory, Moment moment, ChangeSet* changes);
+  Task<Errno> EraseXattrs(const LoadedInode* inode, ChangeSet* changes);
+
+  Task<FsResult<RenameOutcome>> TryRename(InodeRef from_dir, Bytes from_name, InodeRef to_dir,
+                                          Bytes to_name, RenameMode mode, bool has_move_lock);
+  Task<FsResult<RenameOutcome>> TryReplace(RenameSide* from, RenameSide* to, bool to_exists);
+  Task<FsResult<RenameOutcome>> TryExchange(RenameSide* from, RenameSide* to);
+  // The link of `inode` that `entry` is goes to (dir, name).
+  void MoveLink(LoadedInode* inode, const FoundEntry& entry, InodeRef dir, ByteView name,
+                Moment moment, ChangeSet* changes);
+  // Adds to the number of subdirectories in the record of a directory.
+  Task<Errno> CountSubdirectories(InodeRef dir, int64_t delta, ChangeSet* changes);
+  // EINVAL if `inner` is `outer` or lies below it. REQUIRES: the move lock.
+  Task<Errno> CheckNotBelow(InodeRef inner, InodeRef outer);
+
+  Task<Errno> TrySetXattr(InodeRef ref, Bytes name, Bytes value, bool create, bool replace,
+                          bool kill_sgid);
+  Task<Errno> TrySetAcl(LoadedInode* inode, XattrBit bit, Bytes value, bool kill_sgid);
+  Task<Errno> TryRemoveXattr(InodeRef ref, Bytes name);
+  Task<FsResult<std::vector<Bytes>>> XattrNames(Ino home, Ino ino, Bytes prefix, size_t limit);
+  // Whether the inode has an xattr of this kind beside `name`.
+  Task<FsResult<bool>> HasOtherXattr(const LoadedInode* inode, XattrBit bit, Bytes name);
+  Task<FsResult<std::optional<Bytes>>> ReadXattr(const LoadedInode* inode, Bytes name);
+  // After chmod: the access ACL says what the mode says.
+  Task<Errno> ChmodAcl(const LoadedInode* inode, ChangeSet* changes);
+
+  const NamespaceOptions options_;
   client::Client* const client_;
   const env::Env env_;
+  OpenFiles* const open_files_;
+  // Held by moves of directories between directories: nothing else changes who is above whom.
+  env::AsyncMutex move_lock_;
 };
 
 }  // namespace kvfs::fs

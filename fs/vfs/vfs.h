@@ -28,6 +28,8 @@ struct VfsOptions {
   int64_t orphan_grace_micros = 0;
   // How often the work index is looked at, microseconds; 10 ms .. 1 h.
   int64_t work_interval_micros = 1'000'000;
+  // Nobody else writes to the store: the kernel may keep its pages across opens.
+  bool keep_cache = true;
 };
 
 struct NodeReply {

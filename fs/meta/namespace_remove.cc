@@ -1,0 +1,194 @@
+// Namespace: operations that take a name away.
+
+#include <utility>
+
+#include "fs/meta/keys.h"
+#include "fs/meta/names.h"
+#include "fs/meta/namespace.h"
+#include "fs/meta/posix.h"
+
+namespace kvfs::fs {
+
+Task<FsResult<Removed>> Namespace::Unlink(InodeRef dir, Bytes name) {
+  if (const Errno bad = CheckName(name); !bad.ok()) {
+    co_return bad;
+  }
+  auto removed = co_await RetryOnConflict([&] { return TryUnlink(dir, name); });
+  co_return removed;
+}
+
+Task<FsResult<Removed>> Namespace::TryUnlink(InodeRef dir, Bytes name) {
+  auto entry = co_await FindEntry(dir, name);
+  if (!entry.ok()) {
+    co_return entry.error();
+  }
+  if (entry->is_directory()) {
+    co_return Errno(EISDIR);
+  }
+  auto file = co_await Load(entry->ref());
+  if (!file.ok()) {
+    co_return file.error() == Errno(ENOENT) ? kRetry : file.error();
+  }
+  const Moment moment = Now();
+  ChangeSet changes;
+  changes.AllowReserve();
+  changes.AssertVersion(dir.ino, entry->ck, entry->version);
+  changes.Erase(dir.ino, entry->ck);
+  changes.TouchDirectory(dir.ino, moment.now, moment.set_at);
+  env::AsyncMutex::Guard guard;
+  auto removed = co_await DropLink(&*file, entry->dentry.link_id(), moment, &guard, &changes);
+  if (!removed.ok()) {
+    co_return removed.error();
+  }
+  const Errno done = co_await changes.Commit(client_);
+  if (!done.ok()) {
+    co_return done;
+  }
+  co_return removed;
+}
+
+Task<FsResult<Removed>> Namespace::DropLink(LoadedInode* file, uint64_t link_id, Moment moment,
+                                            env::AsyncMutex::Guard* guard, ChangeSet* changes) {
+  constexpr int64_t kMicrosPerMilli = 1000;
+  constexpr int64_t kMillisPerSecond = 1000;
+  constexpr int64_t kNanosPerMilli = 1'000'000;
+  pb::Inode& record = file->record;
+  if (record.nlink() == 0) {
+    co_return Errno(EIO);  // an entry to an inode without links
+  }
+  record.set_nlink(record.nlink() - 1);
+  SetTime(record.mutable_ctime(), moment.now, moment.set_at);
+  if (record.has_sole_link()) {
+    record.clear_sole_link();
+  } else {
+    changes->Erase(file->ref.home, keys::Link(file->ref.ino, link_id));
+  }
+
+  Removed removed{.ref = file->ref, .attr = AttrOf(record)};
+  if (record.nlink() > 0) {
+    changes->Update(*file);
+    co_return removed;
+  }
+  bool is_open = false;
+  if (open_files_ != nullptr) {
+    *guard = co_await open_files_->HoldOpens(file->ref.ino);
+    is_open = open_files_->IsOpen(file->ref.ino);
+  }
+  if (!is_open && !HasChunks(record)) {
+    changes->EraseRecord(*file);
+    changes->Erase(file->ref.home, keys::Inline(file->ref.ino));
+    const Errno erased = co_await EraseXattrs(file, changes);
+    if (!erased.ok()) {
+      co_return erased;
+    }
+    removed.is_gone = true;
+    co_return removed;
+  }
+  record.set_orphan_due_millis(moment.now.seconds * kMillisPerSecond +
+                               moment.now.nanos / kNanosPerMilli +
+                               options_.orphan_grace_micros / kMicrosPerMilli);
+  changes->Update(*file);
+  changes->PutWork(file->ref.home, OrphanWork(record));
+  co_return removed;
+}
+
+Task<FsResult<Removed>> Namespace::RemoveDirectory(InodeRef dir, Bytes name) {
+  if (name == ".") {
+    co_return Errno(EINVAL);
+  }
+  if (name == "..") {
+    co_return Errno(ENOTEMPTY);
+  }
+  if (const Errno bad = CheckName(name); !bad.ok()) {
+    co_return bad;
+  }
+  auto removed = co_await RetryOnConflict([&] { return TryRemoveDirectory(dir, name); });
+  co_return removed;
+}
+
+Task<FsResult<Removed>> Namespace::TryRemoveDirectory(InodeRef dir, Bytes name) {
+  auto entry = co_await FindEntry(dir, name);
+  if (!entry.ok()) {
+    co_return entry.error();
+  }
+  if (!entry->is_directory()) {
+    co_return Errno(ENOTDIR);
+  }
+  auto directory = co_await Load(entry->ref());
+  if (!directory.ok()) {
+    co_return directory.error() == Errno(ENOENT) ? kRetry : directory.error();
+  }
+  const Moment moment = Now();
+  ChangeSet changes;
+  changes.AllowReserve();
+  changes.AssertVersion(dir.ino, entry->ck, entry->version);
+  changes.Erase(dir.ino, entry->ck);
+  changes.TouchDirectory(dir.ino, moment.now, moment.set_at);
+  auto removed = co_await DropDirectory(&*directory, moment, &changes);
+  if (!removed.ok()) {
+    co_return removed.error();
+  }
+  const Errno counted = co_await CountSubdirectories(dir, -1, &changes);
+  if (!counted.ok()) {
+    co_return counted;
+  }
+  const Errno done = co_await changes.Commit(client_);
+  if (!done.ok()) {
+    co_return done;
+  }
+  co_return removed;
+}
+
+Task<FsResult<Removed>> Namespace::DropDirectory(LoadedInode* directory, Moment moment,
+                                                 ChangeSet* changes) {
+  const Ino ino = directory->ref.ino;
+  changes->AssertNoneWithPrefix(ino, keys::DentryPrefix(), ENOTEMPTY);
+  changes->AssertPresent(ino, keys::Alive());
+  changes->EraseRecord(*directory);
+  changes->Erase(ino, keys::Alive());
+  changes->Erase(ino, keys::Times());
+  const Errno erased = co_await EraseXattrs(directory, changes);
+  if (!erased.ok()) {
+    co_return erased;
+  }
+  SetTime(directory->record.mutable_ctime(), moment.now, moment.set_at);
+  Removed removed{.ref = directory->ref, .attr = AttrOf(directory->record), .is_gone = true};
+  removed.attr.nlink = 0;
+  co_return removed;
+}
+
+Task<Errno> Namespace::EraseXattrs(const LoadedInode* inode, ChangeSet* changes) {
+  if (inode->record.xattr_bits() == 0) {
+    co_return 0;
+  }
+  auto names = co_await XattrNames(inode->ref.home, inode->ref.ino, {}, SIZE_MAX);
+  if (!names.ok()) {
+    co_return names.error();
+  }
+  for (const Bytes& name : *names) {
+    changes->Erase(inode->ref.home, keys::Xattr(inode->ref.ino, name));
+  }
+  co_return 0;
+}
+
+Task<Errno> Namespace::CountSubdirectories(InodeRef dir, int64_t delta, ChangeSet* changes) {
+  if (delta == 0) {
+    co_return 0;
+  }
+  auto parent = co_await Load(dir);
+  if (!parent.ok()) {
+    co_return parent.error();
+  }
+  const int64_t count = static_cast<int64_t>(parent->record.subdirectories()) + delta;
+  if (count < 0) {
+    co_return EIO;
+  }
+  if (count + 2 > int64_t{kMaxLinks}) {
+    co_return EMLINK;
+  }
+  parent->record.set_subdirectories(static_cast<uint64_t>(count));
+  changes->Update(*parent);
+  co_return 0;
+}
+
+}  // namespace kvfs::fs

@@ -1,0 +1,45 @@
+// OpenSet: keeps opens and the removal of last links of one inode apart, and knows
+// which inodes are open or about to be, and which are orphans.
+//
+// Owned by the Vfs. Thread-safe.
+#pragma once
+
+#include <memory>
+#include <mutex>
+#include <unordered_map>
+#include <unordered_set>
+#include <vector>
+
+#include "fs/meta/namespace.h"
+#include "fs/vfs/file_manager.h"
+
+namespace kvfs::fs {
+
+class OpenSet : public OpenFiles {
+ public:
+  // `files` is borrowed.
+  OpenSet(env::Scheduler* scheduler, const FileManager* files);
+
+  Task<env::AsyncMutex::Guard> HoldOpens(Ino ino) override;
+  bool IsOpen(Ino ino) const override;
+
+  // An inode that is not open yet counts as open from Pin to Unpin: a file under creation.
+  void Pin(Ino ino);
+  void Unpin(Ino ino);
+
+  // An inode without links waits for its last release.
+  void AddOrphan(Ino ino);
+  // True, once, if the inode is an orphan and not open any more: reclaim it.
+  bool TakeOrphan(Ino ino);
+
+ private:
+  static constexpr size_t kLocks = 64;
+
+  const FileManager* const files_;
+  std::vector<std::unique_ptr<env::AsyncMutex>> locks_;  // by inode number
+  mutable std::mutex mutex_;                             // guards the two below
+  std::unordered_map<Ino, uint32_t> pins_;
+  std::unordered_set<Ino> orphans_;
+};
+
+}  // namespace kvfs::fs

@@ -1,0 +1,95 @@
+#include "fs/vfs/vfs.h"
+
+#include <algorithm>
+#include <utility>
+
+#include "fs/vfs/vfs_impl.h"
+
+namespace kvfs::fs {
+
+std::unique_ptr<Vfs> Vfs::Create(const VfsOptions& options, client::Client* client, env::Env env) {
+  return std::make_unique<VfsImpl>(options, client, env);
+}
+
+VfsImpl::VfsImpl(const VfsOptions& options, client::Client* client, env::Env env)
+    : options_(options),
+      client_(client),
+      env_(env),
+      files_(FileManager::Create(options.files, client, env)),
+      open_set_(env.scheduler, files_.get()),
+      namespace_({.orphan_grace_micros = options.orphan_grace_micros}, client, env, &open_set_),
+      worker_(env.scheduler, options.work_interval_micros, [this] { return RunWork(); }) {}
+
+Task<Errno> VfsImpl::Start(Credentials owner) {
+  const Errno ready = co_await namespace_.Initialise(owner);
+  if (!ready.ok()) {
+    co_return ready;
+  }
+  worker_.Start();
+  co_return 0;
+}
+
+Task<Errno> VfsImpl::Stop() {
+  co_await worker_.Stop();
+  co_await WriteAtimes();
+  const Errno drained = co_await files_->Drain(/*sync=*/true);
+  co_return drained;
+}
+
+Task<void> VfsImpl::RunWork() {
+  constexpr int kMaxRounds = 64;  // then others get their turn
+  for (int round = 0; round < kMaxRounds; ++round) {
+    auto more = co_await files_->RunDueWork();
+    if (!more.ok() || !*more) {
+      break;
+    }
+  }
+  co_await WriteAtimes();
+}
+
+Task<void> VfsImpl::WriteAtimes() {
+  for (const AtimeQueue::Touch& touch : atimes_.TakeAll()) {
+    // A failure costs an access time: the file may be gone, the store full.
+    (void)co_await namespace_.TouchAtimeAt(touch.ref, touch.when);
+  }
+}
+
+FsResult<InodeRef> VfsImpl::Ref(Ino ino) {
+  operations_.fetch_add(1, std::memory_order_relaxed);
+  auto ref = inodes_.Find(ino);
+  if (!ref) {
+    return Errno(ESTALE);
+  }
+  return *ref;
+}
+
+NodeReply VfsImpl::Tell(const NodeInfo& node) {
+  inodes_.Remember(node.ref);
+  NodeReply reply{.attr = node.attr};
+  OverlayBuffered(&reply.attr);
+  return reply;
+}
+
+void VfsImpl::OverlayBuffered(Attr* attr) const {
+  files_->Overlay(attr);
+  atimes_.Overlay(attr);
+}
+
+void VfsImpl::Forget(Ino ino, uint64_t count) { inodes_.Forget(ino, count); }
+
+Task<FsResult<FsSpace>> VfsImpl::StatFs() {
+  auto space = co_await client_->Space();
+  if (!space.ok()) {
+    co_return ToErrno(space.error());
+  }
+  co_return FsSpace{.total_bytes = space->total_bytes,
+                    .available_bytes = std::min(space->available_bytes, space->total_bytes)};
+}
+
+Vfs::Stats VfsImpl::GetStats() const {
+  return {.files = files_->GetStats(),
+          .remembered_inodes = inodes_.size(),
+          .operations = operations_.load(std::memory_order_relaxed)};
+}
+
+}  // namespace kvfs::fs
