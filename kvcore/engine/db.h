@@ -81,8 +81,11 @@ class Db {
   virtual Task<Status> Admit(uint64_t bytes) = 0;
 
   // Writes a large value into the current blob file: in the kernel when it returns. It belongs to
-  // nobody until a batch with its pointer is written; unreferenced values are garbage.
+  // nobody until its pointer is written, which may be done once, under one key.
   virtual Result<BlobPointer> PutBlob(ByteView value) = 0;
+  // Its pointer will never be written. Without this call the value's space is lost until the store
+  // is next opened.
+  virtual void ForgetBlob(const BlobPointer& pointer) = 0;
 
   // Appends the batch to the log (in the kernel when it returns) and makes it visible.
   virtual Result<Position> Write(const WriteBatch& batch) = 0;
@@ -111,6 +114,8 @@ class Db {
   // named.
   virtual Task<Status> Verify() = 0;
   virtual Stats GetStats() const = 0;
+  // What may be written at all (the capacity, or the disk's size), and how much of it still may.
+  virtual Result<env::SpaceInfo> GetSpace() const = 0;
 };
 
 }  // namespace kvfs::engine

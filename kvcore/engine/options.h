@@ -3,6 +3,7 @@
 #pragma once
 
 #include <cstdint>
+#include <string>
 
 namespace kvfs::engine {
 
@@ -37,6 +38,8 @@ struct Options {
   // Bound on the size of everything in the directory, 0 = the disk's. Writes that would exceed it
   // are refused with NoSpace; deletes are taken.
   uint64_t capacity_bytes = 0;
+  // What the lock file says of its holder, for whoever finds the store busy.
+  std::string holder = "kvfs";
   // Refuses every write, touches no file.
   bool read_only = false;
 };

@@ -1,0 +1,76 @@
+// BlobStore: where puts of large values go: the blob file that grows, and those that
+// are full but not finished yet. Owned by the Db. Thread-safe.
+#pragma once
+
+#include <atomic>
+#include <cstdint>
+#include <memory>
+#include <mutex>
+#include <string>
+#include <vector>
+
+#include "kvcore/base/status.h"
+#include "kvcore/engine/blob_writer.h"
+#include "kvcore/engine/options.h"
+#include "kvcore/engine/version_set.h"
+#include "kvcore/env/env.h"
+
+namespace kvfs::engine {
+
+class BlobStore {
+ public:
+  // `state_mutex` guards the version set's accounts; the rest is borrowed.
+  BlobStore(const Options& options, const env::Env& env, std::string directory,
+            VersionSet* versions, std::mutex* state_mutex);
+
+  // The record is in the kernel and counts as unflushed when this returns. An error of the disk
+  // other than kNoSpace is final: the caller must go read-only.
+  Result<BlobPointer> Put(ByteView value);
+  // No pointer to it will be written: garbage from now on. [takes the state mutex]
+  void Forget(const BlobPointer& pointer);
+
+  // A batch that is about to be logged refers to this file.
+  void MarkReferred(uint64_t logical);
+  // Makes every record durable that a logged batch refers to. Counts the fdatasyncs.
+  Status SyncReferred(std::atomic<uint64_t>* syncs);
+  // Makes every record of these files durable: for a flush.
+  Status SyncFiles(const std::vector<uint64_t>& logical);
+
+  // Whether a full file waits to be finished.
+  bool HasFull() const;
+  // Finishes full files: index and footer, synced, recorded in the manifest.
+  Status FinishFull();
+  // Ends the file that grows, so that the next put begins another.
+  void CloseCurrent();
+
+  uint64_t GrowingBytes() const;  // of files not finished yet
+  uint64_t bytes_written() const { return bytes_written_.load(std::memory_order_relaxed); }
+
+ private:
+  struct Growing {
+    std::unique_ptr<BlobFileWriter> writer;
+    int users = 0;                      // puts under way [mutex_]
+    bool full = false;                  // [mutex_]
+    std::atomic<bool> referred{false};  // by a logged batch, since the last sync began
+    std::mutex sync_mutex;              // Finish excludes Sync
+    bool finished = false;              // [sync_mutex]
+  };
+
+  Result<std::shared_ptr<Growing>> Current();
+  Result<std::shared_ptr<Growing>> Create();
+  Status SyncOne(Growing* file);
+
+  const Options options_;
+  const env::Env env_;
+  const std::string directory_;
+  VersionSet* const versions_;
+  std::mutex* const state_mutex_;
+
+  std::mutex create_mutex_;  // one creation at a time; before mutex_
+  mutable std::mutex mutex_;
+  std::shared_ptr<Growing> current_;             // [mutex_]
+  std::vector<std::shared_ptr<Growing>> files_;  // [mutex_] not finished, current_ included
+  std::atomic<uint64_t> bytes_written_{0};
+};
+
+}  // namespace kvfs::engine

@@ -1,0 +1,187 @@
+// DbImpl: the Db. Its parts lie in db_*.cc; this is the state they share.
+//
+// Locks, in this order: write_mutex_ (one writer appends at a time), then the version
+// set's own (one manifest change at a time), then mutex_ (everything marked so below;
+// never held across I/O). Readers take mutex_ only to copy the view.
+#pragma once
+
+#include <atomic>
+#include <cstdint>
+#include <deque>
+#include <functional>
+#include <memory>
+#include <mutex>
+#include <set>
+#include <string>
+#include <vector>
+
+#include "kvcore/engine/blob_cache.h"
+#include "kvcore/engine/blob_rewrite.h"
+#include "kvcore/engine/blob_store.h"
+#include "kvcore/engine/compaction.h"
+#include "kvcore/engine/db.h"
+#include "kvcore/engine/log_writer.h"
+#include "kvcore/engine/memtable.h"
+#include "kvcore/engine/space_guard.h"
+#include "kvcore/engine/sync_group.h"
+#include "kvcore/engine/table_cache.h"
+#include "kvcore/engine/task_group.h"
+#include "kvcore/engine/version_set.h"
+#include "kvcore/engine/waiters.h"
+
+namespace kvfs::engine {
+
+// A memtable and the log that holds the same writes.
+struct MemLog {
+  std::shared_ptr<MemTable> memtable;
+  std::shared_ptr<LogWriter> log;  // null in a read-only store
+  uint64_t last_sequence = 0;      // of its last write; known once it is immutable
+  uint64_t next_log_number = 0;    // the log after it; likewise
+  std::atomic<uint64_t> deletes{0};
+  // How far the log is durable (with what it refers to); one leader at a time changes it.
+  std::atomic<uint64_t> synced_offset{0};
+};
+
+class DbImpl final : public Db {
+ public:
+  DbImpl(const Options& options, const env::Env& env, std::string directory);
+  ~DbImpl() override;
+
+  // db_open.cc
+  Status OpenStore();
+
+  // db_write.cc
+  Task<Status> Admit(uint64_t bytes) override;
+  Result<BlobPointer> PutBlob(ByteView value) override;
+  void ForgetBlob(const BlobPointer& pointer) override;
+  Result<Position> Write(const WriteBatch& batch) override;
+  Task<Status> Sync(Position position) override;
+  Position LastPosition() const override { return last_sequence_.load(std::memory_order_acquire); }
+
+  // db_read.cc
+  Result<Bytes> Get(ByteView key, const ReadOptions& options) override;
+  Result<Bytes> GetRange(ByteView key, uint64_t offset, uint64_t size,
+                         const ReadOptions& options) override;
+  std::unique_ptr<Iterator> NewIterator(const ReadOptions& options) override;
+  std::unique_ptr<Snapshot> GetSnapshot() override;
+  Result<BlobPointer> GetBlobPointer(ByteView key) override;
+
+  // db_maintenance.cc
+  Task<Status> Checkpoint(const std::string& directory) override;
+  Task<Status> CompactAll() override;
+  Task<Status> Verify() override;
+  Stats GetStats() const override;
+  Result<env::SpaceInfo> GetSpace() const override;
+
+ private:
+  class SnapshotImpl;
+  struct Entry {  // what a key holds, its version pinned so that a blob can be read
+    FoundEntry found;
+    std::shared_ptr<const ReadView> view;
+  };
+
+  std::string Path(FileKind kind, uint64_t number = 0) const {
+    return FilePath(directory_, kind, number);
+  }
+
+  // db_open.cc
+  Status CheckDirectory();  // refuses what is not ours; changes nothing
+  Status TakeUp();          // an existing store: its manifest, and that its files are there
+  Status CreateStore();
+  Status ReplayLogs();
+  Status ReplayLog(uint64_t number, bool* ended);
+  Status ApplyRecovered(const struct LogPayload& payload);
+  Status FinishRecovery();
+  Status FinishBlobFiles();
+  Status RemoveLeftovers();
+  void StartBackground();
+
+  // db_write.cc
+  Status CheckWritable(uint64_t bytes, bool may_use_reserve);
+  Status CheckPointers(const WriteBatch& batch);
+  // REQUIRES: write_mutex_. Makes the memtable immutable and goes on in a new log.
+  Status Rotate();
+  Result<std::shared_ptr<LogWriter>> OpenLog();
+  Result<uint64_t> SyncLogs();  // SyncGroup's work
+  int64_t WriteDelayMicros(uint64_t bytes);
+  bool MustWait() const;                            // [mutex_]
+  void PublishView();                               // [mutex_] view_ from its parts
+  Status SetBackgroundError(const Status& status);  // returns what callers get
+  Status BackgroundError() const;
+
+  // db_read.cc
+  void PinView(const ReadOptions& options, std::shared_ptr<const ReadView>* view,
+               uint64_t* sequence) const;
+  Result<Entry> Find(ByteView key, const ReadOptions& options);  // kNotFound for deletes too
+
+  // db_background.cc
+  void Schedule();  // [mutex_] posts what there is to do
+  void FlushTask();
+  Status FlushOldest(const std::shared_ptr<MemLog>& memlog);
+  void RetireLog(const std::shared_ptr<MemLog>& memlog);  // [mutex_] keeps it as a spare
+  void BackgroundTurn();
+  Result<bool> Turn();  // true while there is more to do
+  Status FinishCompaction();
+  Result<bool> PickWork();  // [takes mutex_]
+  Status DropEmptyBlobFiles(std::vector<uint64_t> logical);
+  void HandleBackgroundStatus(const Status& status, bool* retry);
+  void RetryLater();
+  void DeleteObsolete();
+  void BackgroundSync();
+  void BackgroundSyncRound();
+  void ArmBackgroundSync();
+  void ArmTidy();
+  void Tidy(bool aged);
+  std::vector<uint64_t> SnapshotSequences() const;  // [mutex_]
+  bool Busy() const;                                // [mutex_]
+  void NoteDropped(const VersionEdit& edit);
+  Status FlushMemtable();     // rotates, if there is anything in it
+  uint64_t LogBytes() const;  // [mutex_]
+
+  const Options options_;
+  const env::Env env_;
+  const std::string directory_;
+  std::unique_ptr<env::FileLock> lock_;
+  BlockCache block_cache_;
+  TableCache tables_;
+  BlobFileCache blob_files_;
+
+  mutable std::mutex mutex_;
+  VersionSet versions_;
+  mutable SpaceGuard space_;
+  BlobStore blobs_;
+  std::shared_ptr<const ReadView> view_;           // [mutex_]
+  std::shared_ptr<MemLog> active_;                 // [mutex_], changed with write_mutex_ held too
+  std::deque<std::shared_ptr<MemLog>> immutable_;  // [mutex_] oldest first
+  std::multiset<uint64_t> snapshots_;              // [mutex_]
+  std::vector<std::pair<uint64_t, uint64_t>> spare_logs_;  // [mutex_] number, size
+  Status background_error_;                                // [mutex_]
+  WaitList waiters_;                                       // [mutex_]
+  bool flushing_ = false;                                  // [mutex_]
+  bool turning_ = false;                       // [mutex_] a background turn is posted or runs
+  bool work_wanted_ = false;                   // [mutex_] something changed since the last pick
+  bool retry_armed_ = false;                   // [mutex_] out of space: waiting to try again
+  bool deleting_ = false;                      // [mutex_]
+  bool tidy_armed_ = false;                    // [mutex_]
+  bool shed_deletes_ = false;                  // [mutex_]
+  int compact_all_ = 0;                        // [mutex_] callers of CompactAll
+  std::unique_ptr<CompactionJob> compaction_;  // the background turn's
+  std::unique_ptr<BlobRewrite> rewrite_;       // the background turn's
+  CompactionCursors cursors_;                  // the background turn's
+
+  std::mutex write_mutex_;
+  Bytes log_header_;  // [write_mutex_]
+  std::atomic<uint64_t> last_sequence_{0};
+  std::atomic<bool> failed_{false};           // background_error_ is set
+  std::atomic<bool> directory_dirty_{false};  // a log's name may not be durable yet
+  // Bytes of blobs that deletes hide but whose pointers are still in tables; an estimate.
+  std::atomic<uint64_t> hidden_bytes_{0};
+  std::atomic<uint64_t> user_bytes_{0};
+  std::atomic<uint64_t> disk_bytes_{0};
+  std::atomic<uint64_t> syncs_{0};
+  bool opened_ = false;  // set once, before anybody has the Db
+  SyncGroup sync_;
+  TaskGroup tasks_;  // last: ends before what its tasks use
+};
+
+}  // namespace kvfs::engine

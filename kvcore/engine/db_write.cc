@@ -1,0 +1,332 @@
+// The write path: Write, blobs, Sync, and what holds writers back.
+#include <algorithm>
+#include <array>
+#include <cassert>
+
+#include "kvcore/engine/batch_reader.h"
+#include "kvcore/engine/db_impl.h"
+
+namespace kvfs::engine {
+
+namespace {
+// Memtables waiting for their flush at which writers wait.
+constexpr size_t kMaxImmutable = 2;
+// A memtable grows past its bound by this factor where no new log can be made.
+constexpr uint64_t kMemtableSlack = 2;
+constexpr int64_t kMaxDelayMicros = 10'000;
+// Deletes have hidden enough blobs to see to them at once: this many bytes, and this share of all.
+constexpr uint64_t kHiddenBytes = 16u << 20;
+constexpr uint64_t kHiddenShare = 16;
+}  // namespace
+
+Status DbImpl::BackgroundError() const {
+  const std::lock_guard lock(mutex_);
+  return background_error_;
+}
+
+Status DbImpl::SetBackgroundError(const Status& status) {
+  const std::lock_guard lock(mutex_);
+  if (background_error_.ok()) {
+    background_error_ = status;
+    failed_.store(true, std::memory_order_release);
+    waiters_.WakeAll();
+  }
+  return status;
+}
+
+Status DbImpl::CheckWritable(uint64_t bytes, bool may_use_reserve) {
+  if (options_.read_only) {
+    return Status::ReadOnly("the store is open read-only");
+  }
+  if (failed_.load(std::memory_order_acquire)) {
+    return Status::ReadOnly("after an error the store takes no writes until it is reopened: " +
+                            BackgroundError().ToString());
+  }
+  uint64_t own = 0;
+  uint64_t promised = 0;
+  if (options_.capacity_bytes != 0 || options_.reserve_bytes != 0) {
+    const uint64_t growing = blobs_.GrowingBytes();
+    const std::lock_guard lock(mutex_);
+    own = versions_.FileBytes() + growing + LogBytes() + versions_.manifest_bytes();
+    promised = active_->memtable->ApproximateBytes();
+    for (const auto& memlog : immutable_) {
+      promised += memlog->memtable->ApproximateBytes();
+    }
+    const size_t most = kMaxImmutable * (may_use_reserve ? 4 : 1);
+    if (retry_armed_ && immutable_.size() >= most) {
+      return Status::NoSpace("the disk is full: memory cannot be flushed");
+    }
+  }
+  return space_.Check(bytes, may_use_reserve, own, promised);
+}
+
+Result<BlobPointer> DbImpl::PutBlob(ByteView value) {
+  KVFS_RETURN_IF_ERROR(CheckWritable(value.size(), false));
+  if (value.size() > kMaxValueBytes) {
+    return Status::InvalidArgument("a value of " + std::to_string(value.size()) + " bytes");
+  }
+  auto pointer = blobs_.Put(value);
+  if (!pointer.ok()) {
+    return pointer.error().code() == Code::kNoSpace ? pointer.error()
+                                                    : SetBackgroundError(pointer.error());
+  }
+  user_bytes_.fetch_add(value.size(), std::memory_order_relaxed);
+  space_.NoteWritten(pointer->stored_size);
+  if (blobs_.HasFull()) {
+    const std::lock_guard lock(mutex_);
+    Schedule();
+  }
+  return pointer;
+}
+
+void DbImpl::ForgetBlob(const BlobPointer& pointer) { blobs_.Forget(pointer); }
+
+// Every pointer must be to a record that PutBlob gave out and nobody wrote yet.
+Status DbImpl::CheckPointers(const WriteBatch& batch) {
+  BatchReader reader(batch.Encoded());
+  while (reader.Next()) {
+    const BatchReader::Entry& entry = reader.entry();
+    if (entry.type != EntryType::kBlobPointer) {
+      continue;
+    }
+    {
+      const std::lock_guard lock(mutex_);
+      const auto it = versions_.blobs().find(entry.pointer.file);
+      if (it == versions_.blobs().end() || !it->second.unflushed.Contains(entry.pointer.ordinal)) {
+        return Status::InvalidArgument("a batch with a pointer that PutBlob did not give out");
+      }
+    }
+    blobs_.MarkReferred(entry.pointer.file);
+  }
+  return reader.status();
+}
+
+Result<Position> DbImpl::Write(const WriteBatch& batch) {
+  KVFS_RETURN_IF_ERROR(CheckWritable(batch.ByteSize(), batch.MayUseReserve()));
+  if (batch.Empty()) {
+    return LastPosition();
+  }
+  uint64_t hidden = 0;
+  uint64_t deletes = 0;
+  bool wake = false;
+  Position position = 0;
+  {
+    const std::lock_guard write_lock(write_mutex_);
+    if (failed_.load(std::memory_order_acquire)) {
+      return Status::ReadOnly("after an error the store takes no writes until it is reopened: " +
+                              BackgroundError().ToString());
+    }
+    MemLog* memlog = active_.get();
+    if (memlog->memtable->ApproximateBytes() >= options_.memtable_bytes &&
+        memlog->memtable->EntryCount() > 0) {
+      const Status rotated = Rotate();
+      if (!rotated.ok()) {
+        if (rotated.code() != Code::kNoSpace) {
+          return SetBackgroundError(rotated);
+        }
+        if (memlog->memtable->ApproximateBytes() >= kMemtableSlack * options_.memtable_bytes) {
+          return rotated;
+        }
+      }
+      memlog = active_.get();
+      wake = rotated.ok();
+    }
+    // Marked before the record is in the log: a sync that covers the record covers the blobs.
+    KVFS_RETURN_IF_ERROR(CheckPointers(batch));
+    const uint64_t first = last_sequence_.load(std::memory_order_relaxed) + 1;
+    position = first + batch.Count() - 1;
+    log_header_.clear();
+    EncodeLogPayloadHeader(first, batch.Count(), &log_header_);
+    const std::array<ByteView, 2> parts{log_header_, batch.Encoded()};
+    const uint64_t before = memlog->log->Offset();
+    const auto end = memlog->log->AddRecord(parts);
+    if (!end.ok()) {
+      return end.error().code() == Code::kNoSpace ? end.error() : SetBackgroundError(end.error());
+    }
+    disk_bytes_.fetch_add(*end - before, std::memory_order_relaxed);
+    space_.NoteWritten(*end - before);
+    BatchReader reader(batch.Encoded());
+    uint64_t sequence = first;
+    while (reader.Next()) {
+      const BatchReader::Entry& entry = reader.entry();
+      memlog->memtable->Add(sequence++, entry.type, entry.key, entry.value);
+      if (entry.type == EntryType::kDelete) {
+        ++deletes;
+        hidden += entry.has_pointer ? entry.pointer.stored_size : 0;
+      }
+    }
+    assert(reader.status().ok() && sequence == position + 1);
+    memlog->deletes.fetch_add(deletes, std::memory_order_relaxed);
+    last_sequence_.store(position, std::memory_order_release);
+  }
+  user_bytes_.fetch_add(batch.ByteSize(), std::memory_order_relaxed);
+  if (hidden > 0) {
+    hidden_bytes_.fetch_add(hidden, std::memory_order_relaxed);
+  }
+  if (wake || deletes > 0) {
+    const std::lock_guard lock(mutex_);
+    Schedule();
+    if (deletes > 0) {
+      ArmTidy();
+    }
+  }
+  return position;
+}
+
+Status DbImpl::Rotate() {
+  KVFS_ASSIGN_OR_RETURN(auto log, OpenLog());
+  auto next = std::make_shared<MemLog>();
+  next->memtable = std::make_shared<MemTable>();
+  next->log = std::move(log);
+  const std::lock_guard lock(mutex_);
+  active_->last_sequence = last_sequence_.load(std::memory_order_relaxed);
+  active_->next_log_number = next->log->log_number();
+  immutable_.push_back(std::move(active_));
+  active_ = std::move(next);
+  PublishView();
+  return Status::Ok();
+}
+
+void DbImpl::PublishView() {
+  if (active_ == nullptr) {
+    return;  // still being opened
+  }
+  auto view = std::make_shared<ReadView>();
+  view->memtable = active_->memtable;
+  for (auto it = immutable_.rbegin(); it != immutable_.rend(); ++it) {
+    view->immutable.push_back((*it)->memtable);
+  }
+  view->version = versions_.current();
+  view_ = std::move(view);
+}
+
+// A spare if there is one: its blocks are written already, so a sync within them changes no
+// metadata. The name is made durable by the next sync.
+Result<std::shared_ptr<LogWriter>> DbImpl::OpenLog() {
+  const uint64_t number = versions_.NewFileNumber();
+  const std::string path = Path(FileKind::kLog, number);
+  uint64_t spare = 0;
+  {
+    const std::lock_guard lock(mutex_);
+    if (!spare_logs_.empty()) {
+      spare = spare_logs_.back().first;
+      spare_logs_.pop_back();
+    }
+  }
+  if (spare != 0) {
+    const Status renamed = env_.files->Rename(Path(FileKind::kLog, spare), path);
+    if (!renamed.ok()) {
+      return renamed;
+    }
+  }
+  directory_dirty_.store(true);
+  KVFS_ASSIGN_OR_RETURN(auto file,
+                        env_.files->OpenWritable(path, spare != 0 ? env::FileSystem::Create::kKeep
+                                                                  : env::FileSystem::Create::kNew));
+  return std::make_shared<LogWriter>(std::move(file), number);
+}
+
+Task<Status> DbImpl::Sync(Position position) {
+  if (options_.read_only || failed_.load(std::memory_order_acquire)) {
+    co_return CheckWritable(0, true);
+  }
+  const Position last = LastPosition();
+  // A following member of the group may be told of an error another one met first.
+  const Status synced = co_await sync_.Sync(std::min(position, last));
+  co_return synced;
+}
+
+// Oldest log first: nothing in a log is durable before what precedes it.
+Result<uint64_t> DbImpl::SyncLogs() {
+  struct Part {
+    std::shared_ptr<MemLog> memlog;
+    uint64_t offset = 0;
+  };
+  if (failed_.load(std::memory_order_acquire)) {
+    return CheckWritable(0, true);
+  }
+  const uint64_t covered = last_sequence_.load(std::memory_order_acquire);
+  std::vector<Part> parts;
+  {
+    const std::lock_guard lock(mutex_);
+    for (const auto& memlog : immutable_) {
+      parts.push_back({memlog});
+    }
+    parts.push_back({active_});
+  }
+  for (Part& part : parts) {
+    part.offset = part.memlog->log->Offset();
+  }
+  const auto work = [&]() -> Status {
+    // A batch marks its blob files before it is in the log, so those marked now are enough.
+    KVFS_RETURN_IF_ERROR(blobs_.SyncReferred(&syncs_));
+    if (directory_dirty_.exchange(false)) {
+      KVFS_RETURN_IF_ERROR(env_.files->SyncDirectory(directory_));
+    }
+    for (const Part& part : parts) {
+      if (part.memlog->synced_offset.load(std::memory_order_relaxed) < part.offset) {
+        KVFS_RETURN_IF_ERROR(part.memlog->log->file()->Sync());
+        syncs_.fetch_add(1, std::memory_order_relaxed);
+        part.memlog->synced_offset.store(part.offset, std::memory_order_relaxed);
+        part.memlog->log->MarkSynced(part.offset);
+      }
+    }
+    return Status::Ok();
+  };
+  const Status done = work();
+  if (!done.ok()) {
+    return SetBackgroundError(done);
+  }
+  return covered;
+}
+
+bool DbImpl::MustWait() const {
+  return immutable_.size() >= kMaxImmutable ||
+         versions_.current()->levels[0].size() >= size_t{3} * options_.level0_tables;
+}
+
+// Grows from nothing, as level 0 goes from twice to three times its trigger, or as the memtable
+// fills while another waits for its flush.
+int64_t DbImpl::WriteDelayMicros(uint64_t bytes) {
+  const std::lock_guard lock(mutex_);
+  const double tables = static_cast<double>(versions_.current()->levels[0].size());
+  const double trigger = options_.level0_tables;
+  double pressure = std::clamp((tables - 2 * trigger) / trigger, 0.0, 1.0);
+  if (!immutable_.empty()) {
+    const double filled = static_cast<double>(active_->memtable->ApproximateBytes()) /
+                          static_cast<double>(options_.memtable_bytes);
+    pressure = std::max(pressure, std::clamp(filled * 2 - 1, 0.0, 1.0));
+  }
+  const double size = std::clamp(static_cast<double>(bytes) / (128.0 * 1024), 0.05, 1.0);
+  return static_cast<int64_t>(kMaxDelayMicros * pressure * pressure * size);
+}
+
+Task<Status> DbImpl::Admit(uint64_t bytes) {
+  KVFS_CO_RETURN_IF_ERROR(CheckWritable(bytes, false));
+  if (const int64_t delay = WriteDelayMicros(bytes); delay > 0) {
+    co_await Delay(env_.scheduler, delay);
+  }
+  while (true) {
+    bool wait = false;
+    {
+      const std::lock_guard lock(mutex_);
+      if (!background_error_.ok()) {
+        break;
+      }
+      wait = MustWait();
+      if (wait && retry_armed_) {
+        co_return Status::NoSpace("the disk is full: memory cannot be flushed");
+      }
+      if (wait) {
+        Schedule();
+      }
+    }
+    if (!wait) {
+      break;
+    }
+    co_await waiters_.Wait(&mutex_, [this] { return !MustWait() || !background_error_.ok(); });
+  }
+  co_return CheckWritable(bytes, false);
+}
+
+}  // namespace kvfs::engine

@@ -1,0 +1,53 @@
+// SyncGroup: concurrent Sync callers share one round of fdatasyncs. The first becomes
+// the leader and does the work for everything written before it began; those that come
+// meanwhile wait, and those it did not cover get a leader among themselves. Thread-safe.
+#pragma once
+
+#include <coroutine>
+#include <cstdint>
+#include <deque>
+#include <functional>
+#include <mutex>
+
+#include "kvcore/base/status.h"
+#include "kvcore/base/task.h"
+#include "kvcore/env/scheduler.h"
+
+namespace kvfs::engine {
+
+class SyncGroup {
+ public:
+  // Makes everything written so far durable; the position that covers.
+  using Work = std::function<Result<uint64_t>()>;
+
+  SyncGroup(env::Scheduler* scheduler, Work work) : scheduler_(scheduler), work_(std::move(work)) {}
+  ~SyncGroup();
+
+  Task<Status> Sync(uint64_t position);
+  // Does a round if none is under way; true if it did one, and it succeeded.
+  bool TrySync();
+  // Everything up to `position` is durable by other means (it is in tables).
+  void Advance(uint64_t position);
+  uint64_t SyncedPosition() const;
+
+ private:
+  struct Waiter {
+    uint64_t position = 0;
+    std::coroutine_handle<> handle;
+    bool lead = false;
+    Status status;
+  };
+  class Turn;
+
+  // REQUIRES: this caller leads. Does the round and wakes whom it concerns.
+  Status Lead();
+
+  env::Scheduler* const scheduler_;
+  const Work work_;
+  mutable std::mutex mutex_;
+  bool leading_ = false;
+  uint64_t synced_ = 0;
+  std::deque<Waiter*> waiters_;  // in their frames
+};
+
+}  // namespace kvfs::engine

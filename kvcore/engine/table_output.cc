@@ -1,0 +1,38 @@
+#include "kvcore/engine/table_output.h"
+
+#include "kvcore/engine/file_names.h"
+
+namespace kvfs::engine {
+
+TableOutput::TableOutput(env::FileSystem* files, std::string path, uint64_t number,
+                         std::unique_ptr<env::WritableFile> file)
+    : files_(files), path_(std::move(path)), number_(number), file_(std::move(file)) {}
+
+Result<std::unique_ptr<TableOutput>> TableOutput::Create(env::FileSystem* files,
+                                                         const std::string& directory,
+                                                         const Options& options, uint64_t number) {
+  std::string path = FilePath(directory, FileKind::kTable, number);
+  KVFS_ASSIGN_OR_RETURN(auto file, files->OpenWritable(path, env::FileSystem::Create::kTruncate));
+  std::unique_ptr<TableOutput> output(
+      new TableOutput(files, std::move(path), number, std::move(file)));
+  output->builder_ = std::make_unique<TableBuilder>(options, number, output->file_.get());
+  return output;
+}
+
+TableOutput::~TableOutput() {
+  if (!finished_) {
+    file_.reset();
+    // What cannot be removed now is removed when the store is next opened.
+    (void)files_->Unlink(path_);
+  }
+}
+
+Result<TableMeta> TableOutput::Finish() {
+  KVFS_ASSIGN_OR_RETURN(const TableProperties properties, builder_->Finish());
+  KVFS_RETURN_IF_ERROR(file_->Sync());
+  KVFS_RETURN_IF_ERROR(file_->Close());
+  finished_ = true;
+  return MakeTableMeta(number_, builder_->FileSize(), properties);
+}
+
+}  // namespace kvfs::engine
