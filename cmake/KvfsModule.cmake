@@ -21,6 +21,11 @@ if(KVFS_SANITIZE)
   target_compile_options(kvfs_flags INTERFACE -fsanitize=${KVFS_SANITIZE} -fno-sanitize-recover=all)
   target_link_options(kvfs_flags INTERFACE -fsanitize=${KVFS_SANITIZE})
 endif()
+if(KVFS_FUZZ)
+  # Every folder reports its coverage to the fuzzer; the programs alone link its main.
+  target_compile_options(kvfs_flags INTERFACE -fsanitize=fuzzer-no-link)
+  target_link_options(kvfs_flags INTERFACE -fsanitize=fuzzer-no-link)
+endif()
 
 function(kvfs_module name)
   cmake_parse_arguments(ARG "" "" "DEPS;TEST_DEPS" ${ARGN})
