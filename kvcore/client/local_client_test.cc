@@ -210,6 +210,27 @@ TEST_F(LocalClientTest, ManyCopiesGoOneByOneInAnyOrder) {
   EXPECT_FALSE(InfoOf(id).present);
 }
 
+TEST_F(LocalClientTest, BytesWrittenAheadAreUsedOrGivenUp) {
+  const Bytes data(5000, 's');
+  Commit commit;
+  commit.chunks = {{Sha256(data), {1, 2, 0, 0}, data},
+                   {Sha256("gone"), {1, 2, 0, 1}, std::nullopt}};
+  EXPECT_EQ(Submit(commit).status.code(), Code::kNotFound);
+  EXPECT_EQ(store_.memory().staged(), 0);
+  commit.chunks.pop_back();
+  commit.txns = {{"dir", {{Kind::kPresent, "a", {}}}, {}, {}, {}}};
+  EXPECT_EQ(Submit(commit).status.code(), Code::kConflict);
+  EXPECT_EQ(store_.memory().staged(), 0);
+  store_.memory().FailApply(Status::IoError("no"));
+  commit.txns.clear();
+  EXPECT_EQ(Submit(commit).status.code(), Code::kIoError);
+  EXPECT_EQ(store_.memory().staged(), 0);
+  store_.memory().FailApply(Status::Ok());
+  EXPECT_TRUE(Submit(commit).status.ok());
+  EXPECT_EQ(store_.memory().staged(), 0);
+  EXPECT_TRUE(InfoOf(Sha256(data)).present);
+}
+
 TEST_F(LocalClientTest, WorkComesWhenItIsDueAndUntilItIsDone) {
   Commit commit;
   commit.txns.push_back({"dir", {}, {Put("a", "1")}, {}, {}});

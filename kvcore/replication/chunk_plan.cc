@@ -97,16 +97,16 @@ std::vector<ChunkChange> GroupByChunk(const std::vector<ChunkPut>& puts,
   return changes;
 }
 
-Status PlanChunk(const ChunkChange& change, const ChunkContext& context, ItemSource* items,
+Status PlanChunk(const ChunkContext& context, ItemSource* items, ChunkChange* change,
                  std::vector<StoreWrite>* writes) {
-  const std::vector<Bytes> dropped = SortedKeys(change.id, change.drops);
+  const std::vector<Bytes> dropped = SortedKeys(change->id, change->drops);
   bool keeps_reference = false;
-  if (!change.puts.empty()) {
-    KVFS_ASSIGN_OR_RETURN(const bool exists, items->Contains(ChunkDataKey(change.id)));
-    if (!exists && !change.data.has_value()) {
-      return Status::NotFound("chunk " + ToHex(AsBytes(change.id)) + " is not in the store");
+  if (!change->puts.empty()) {
+    KVFS_ASSIGN_OR_RETURN(const bool exists, items->Contains(ChunkDataKey(change->id)));
+    if (!exists && !change->data.has_value()) {
+      return Status::NotFound("chunk " + ToHex(AsBytes(change->id)) + " is not in the store");
     }
-    for (Bytes& key : SortedKeys(change.id, change.puts)) {
+    for (Bytes& key : SortedKeys(change->id, change->puts)) {
       if (!std::binary_search(dropped.begin(), dropped.end(), key)) {
         KVFS_RETURN_IF_ERROR(PutReference(std::move(key), context, items, writes));
         keeps_reference = true;
@@ -114,9 +114,15 @@ Status PlanChunk(const ChunkChange& change, const ChunkContext& context, ItemSou
     }
     if (keeps_reference && !exists) {
       StoreWrite& write = writes->emplace_back();
-      write.kind = StoreWrite::Kind::kPutLarge;
-      write.key = ChunkDataKey(change.id);
-      write.large = *change.data;
+      write.key = ChunkDataKey(change->id);
+      if (change->staged.has_value()) {
+        write.kind = StoreWrite::Kind::kPutStaged;
+        write.value = *change->staged;
+        change->staged_is_used = true;
+      } else {
+        write.kind = StoreWrite::Kind::kPutLarge;
+        write.large = *change->data;
+      }
     }
   }
   if (dropped.empty()) {
@@ -128,9 +134,9 @@ Status PlanChunk(const ChunkChange& change, const ChunkContext& context, ItemSou
   if (keeps_reference) {
     return Status::Ok();
   }
-  KVFS_ASSIGN_OR_RETURN(const bool others, OthersRemain(change.id, dropped, items));
+  KVFS_ASSIGN_OR_RETURN(const bool others, OthersRemain(change->id, dropped, items));
   if (!others) {
-    Delete(ChunkDataKey(change.id), StoreWrite::Kind::kDeleteLarge, writes);
+    Delete(ChunkDataKey(change->id), StoreWrite::Kind::kDeleteLarge, writes);
   }
   return Status::Ok();
 }

@@ -19,6 +19,10 @@ struct ChunkChange {
   std::optional<ByteView> data;  // if any of the puts brings it
   std::vector<ChunkRef> puts;
   std::vector<ChunkRef> drops;
+  // What LocalStore::StageLarge returned for `data`, if that was done; and whether the writes that
+  // were planned hold it.
+  std::optional<Bytes> staged;
+  bool staged_is_used = false;
 };
 
 // In the order of ids.
@@ -33,7 +37,7 @@ struct ChunkContext {
 
 // Puts first, then drops: a reference that is put and dropped is not there afterwards. kNotFound: a
 // put without bytes of a chunk that is not there.
-Status PlanChunk(const ChunkChange& change, const ChunkContext& context, ItemSource* items,
+Status PlanChunk(const ChunkContext& context, ItemSource* items, ChunkChange* change,
                  std::vector<StoreWrite>* writes);
 
 }  // namespace kvfs::replication

@@ -19,12 +19,13 @@ struct StoreWrite {
   enum class Kind : uint8_t {
     kPut,
     kPutLarge,
+    kPutStaged,  // of what StageLarge has written
     kDelete,
     kDeleteLarge,  // of what may have been a kPutLarge; nothing happens if the key is not there
   };
   Kind kind = Kind::kPut;
   Bytes key;
-  Bytes value;     // kPut
+  Bytes value;     // kPut; kPutStaged: what StageLarge returned
   ByteView large;  // kPutLarge: write-once bytes, borrowed until Apply returns
 };
 
@@ -49,6 +50,11 @@ class LocalStore {
 
   // Waits until `bytes` more may be written without outrunning the store. Before taking locks.
   virtual Task<Status> Admit(uint64_t bytes) = 0;
+  // Writes a large value ahead of the batch that will hold it, so that this (compressing, writing)
+  // is done without anybody's lock. The answer stands for it in one kPutStaged, or is given to
+  // Unstage: else its space is lost until the store is opened again.
+  virtual Result<Bytes> StageLarge(ByteView value) = 0;
+  virtual void Unstage(ByteView staged) = 0;
   // All of it or nothing; visible, and safe against the death of the process, when it returns.
   virtual Result<Position> Apply(std::vector<StoreWrite> writes, const ApplyOptions& options) = 0;
   // Waits until everything up to `position` is durable.

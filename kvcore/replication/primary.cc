@@ -62,22 +62,37 @@ uint32_t Primary::PartitionAt(uint16_t place) const {
   return PartitionOf(place, options_.partition_bits);
 }
 
-std::vector<uint32_t> Primary::PartitionsOf(const Commit& commit,
-                                            const std::vector<uint16_t>& places) const {
+Primary::Stats Primary::GetStats() const {
+  return {commits_.load(std::memory_order_relaxed), conflicts_.load(std::memory_order_relaxed)};
+}
+
+std::vector<uint32_t> Primary::PartitionsOf(const std::vector<uint16_t>& places,
+                                            const std::vector<ChunkChange>& changes) const {
   std::vector<uint32_t> touched;
-  touched.reserve(commit.chunks.size() + commit.drops.size() + places.size());
+  touched.reserve(places.size() + changes.size());
   for (const uint16_t place : places) {
     touched.push_back(PartitionAt(place));
   }
-  for (const ChunkPut& put : commit.chunks) {
-    touched.push_back(PartitionAt(PlaceOf(put.id)));
-  }
-  for (const ChunkDrop& drop : commit.drops) {
-    touched.push_back(PartitionAt(PlaceOf(drop.id)));
+  for (const ChunkChange& change : changes) {
+    touched.push_back(PartitionAt(PlaceOf(change.id)));
   }
   std::sort(touched.begin(), touched.end());
   touched.erase(std::unique(touched.begin(), touched.end()), touched.end());
   return touched;
+}
+
+Status Primary::StageChunks(std::vector<ChunkChange>* changes) {
+  for (ChunkChange& change : *changes) {
+    if (!change.data.has_value()) {
+      continue;
+    }
+    // Only a guess: asked again under the lock.
+    KVFS_ASSIGN_OR_RETURN(const bool exists, store_->Contains(ChunkDataKey(change.id)));
+    if (!exists) {
+      KVFS_ASSIGN_OR_RETURN(change.staged, store_->StageLarge(*change.data));
+    }
+  }
+  return Status::Ok();
 }
 
 Task<CommitResult> Primary::Submit(Commit commit) {
@@ -91,43 +106,58 @@ Task<CommitResult> Primary::Submit(Commit commit) {
   for (const Txn& txn : commit.txns) {
     places.push_back(PlaceOf(txn.pk));
   }
+  std::vector<ChunkChange> changes = GroupByChunk(commit.chunks, commit.drops);
 
-  Status admitted = co_await store_->Admit(BytesOf(commit));
-  if (!admitted.ok() && !(admitted.code() == Code::kNoSpace && commit.may_use_reserve)) {
-    result.status = std::move(admitted);
-    co_return result;
+  const uint64_t bytes = BytesOf(commit);
+  Status ready = co_await store_->Admit(bytes);
+  if (ready.code() == Code::kNoSpace && commit.may_use_reserve) {
+    ready = Status::Ok();
   }
   // One dot for each pk: of the transactions, then of the chunks.
-  Result<uint64_t> first_dot =
-      co_await dots_->Take(std::max<uint64_t>(1, commit.txns.size() + commit.chunks.size()));
-  if (!first_dot.ok()) {
-    result.status = first_dot.status();
-    co_return result;
+  Result<uint64_t> first_dot = uint64_t{0};
+  if (ready.ok()) {
+    first_dot = co_await dots_->Take(std::max<uint64_t>(1, places.size() + changes.size()));
+    ready = first_dot.status();
+  }
+  if (ready.ok() && !(commit.sync && bytes <= options_.inline_sync_bytes)) {
+    ready = StageChunks(&changes);
   }
 
-  Result<Position> position = Position{0};
-  {
-    const std::vector<uint32_t> touched = PartitionsOf(commit, places);
+  Position position = 0;
+  if (ready.ok()) {
+    const std::vector<uint32_t> touched = PartitionsOf(places, changes);
     std::vector<env::AsyncMutex::Guard> guards;
     guards.reserve(touched.size());
     for (const uint32_t partition : touched) {
       guards.push_back(co_await partitions_[partition]->mutex.Lock());
     }
-    position = Execute(commit, places, *first_dot, &result);
+    Result<Position> executed = Execute(commit, places, &changes, *first_dot, &result);
+    ready = executed.status();
+    position = executed.ok() ? *executed : 0;
   }
-  if (!position.ok()) {
-    result.status = position.status();
+  const bool happened = ready.ok() && result.status.ok();
+  for (const ChunkChange& change : changes) {
+    if (change.staged.has_value() && !(happened && change.staged_is_used)) {
+      store_->Unstage(*change.staged);
+    }
+  }
+  if (!happened) {
+    if (!ready.ok()) {
+      result.status = std::move(ready);
+    }
     result.versions.clear();
     co_return result;
   }
-  if (result.status.ok() && commit.sync) {
-    result.status = co_await store_->Sync(*position);
+  commits_.fetch_add(1, std::memory_order_relaxed);
+  if (commit.sync) {
+    result.status = co_await store_->Sync(position);
   }
   co_return result;
 }
 
 Result<Position> Primary::Execute(const Commit& commit, const std::vector<uint16_t>& places,
-                                  uint64_t first_dot, CommitResult* result) {
+                                  std::vector<ChunkChange>* changes, uint64_t first_dot,
+                                  CommitResult* result) {
   const versioning::HybridTime time = hybrid_clock_->Now(WallMillis());
   StoreItems items(store_);
   uint64_t counter = first_dot;
@@ -148,7 +178,7 @@ Result<Position> Primary::Execute(const Commit& commit, const std::vector<uint16
       result->status = Status::Conflict("an assert did not hold");
       result->failed_txn = i;
       result->failed_assert = *plan.failed_assert;
-      result->versions.clear();
+      conflicts_.fetch_add(1, std::memory_order_relaxed);
       return Position{0};
     }
     result->versions.push_back(plan.version);
@@ -158,14 +188,14 @@ Result<Position> Primary::Execute(const Commit& commit, const std::vector<uint16
       std::move(plan.writes.begin(), plan.writes.end(), std::back_inserter(writes));
     }
   }
-  for (const ChunkChange& change : GroupByChunk(commit.chunks, commit.drops)) {
+  for (ChunkChange& change : *changes) {
     ChunkContext context;
     if (!change.puts.empty()) {
       context.dot = {options_.storage_epoch, counter++};
     }
     context.time = time;
     context.one_actor = options_.one_actor;
-    KVFS_RETURN_IF_ERROR(PlanChunk(change, context, &items, &writes));
+    KVFS_RETURN_IF_ERROR(PlanChunk(context, &items, &change, &writes));
   }
   if (writes.empty()) {
     return store_->LastPosition();

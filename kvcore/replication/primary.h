@@ -8,15 +8,16 @@
 // never over Admit or Sync.
 #pragma once
 
+#include <atomic>
 #include <cstdint>
 #include <memory>
-#include <mutex>
 #include <vector>
 
 #include "kvcore/base/status.h"
 #include "kvcore/base/task.h"
 #include "kvcore/env/async_mutex.h"
 #include "kvcore/env/clock.h"
+#include "kvcore/replication/chunk_plan.h"
 #include "kvcore/replication/local_store.h"
 #include "kvcore/replication/number_source.h"
 #include "kvcore/replication/types.h"
@@ -30,6 +31,9 @@ struct PrimaryOptions {
   bool one_actor = false;       // no other storage epoch ever wrote to this store
   uint64_t epoch_number = 1;    // promised for every partition
   uint64_t epoch_node = 1;
+  // Chunks of commits that are not synced, or bring more than this, are written before the locks
+  // are taken. Smaller ones go into the batch: one fdatasync makes all of it durable.
+  uint64_t inline_sync_bytes = 64u << 10;
 };
 
 class Primary {
@@ -41,6 +45,12 @@ class Primary {
   Primary& operator=(const Primary&) = delete;
 
   Task<CommitResult> Submit(Commit commit);
+
+  struct Stats {
+    uint64_t commits = 0;    // that happened
+    uint64_t conflicts = 0;  // refused by an assert
+  };
+  Stats GetStats() const;
 
   // Work due at or before `now_millis`, at most `limit` items, in order within a partition.
   Task<Result<std::vector<WorkItem>>> DueWork(int64_t now_millis, uint32_t limit);
@@ -54,11 +64,14 @@ class Primary {
   };
 
   // The partitions a commit touches, ascending, each once.
-  std::vector<uint32_t> PartitionsOf(const Commit& commit,
-                                     const std::vector<uint16_t>& places) const;
+  std::vector<uint32_t> PartitionsOf(const std::vector<uint16_t>& places,
+                                     const std::vector<ChunkChange>& changes) const;
+  // Writes the bytes of chunks that are not in the store, before the locks are taken.
+  Status StageChunks(std::vector<ChunkChange>* changes);
   // With the partitions locked: checks and writes. `first_dot` and on are this commit's.
   Result<Position> Execute(const Commit& commit, const std::vector<uint16_t>& places,
-                           uint64_t first_dot, CommitResult* result);
+                           std::vector<ChunkChange>* changes, uint64_t first_dot,
+                           CommitResult* result);
   int64_t WallMillis() const { return clock_->WallNanos() / 1'000'000; }
   uint32_t PartitionAt(uint16_t place) const;
 
@@ -68,6 +81,8 @@ class Primary {
   versioning::HybridClock* const hybrid_clock_;
   env::Clock* const clock_;
   std::vector<std::unique_ptr<Partition>> partitions_;
+  std::atomic<uint64_t> commits_{0};
+  std::atomic<uint64_t> conflicts_{0};
 };
 
 }  // namespace kvfs::replication

@@ -18,9 +18,9 @@ using versioning::VersionId;
 
 // ---- versioned items -------------------------------------------------------
 
-// Not an aggregate, and neither is Commit: g++ 12 copies an aggregate that is made inside a co_await
-// expression (`co_await client->Get({pk, ck})`) byte for byte into the coroutine's frame, and later
-// frees it twice.
+// Not an aggregate, and neither is Commit: g++ 12 copies an aggregate that is made inside a
+// co_await expression (`co_await client->Get({pk, ck})`) byte for byte into the coroutine's frame,
+// and later frees it twice.
 struct ItemKey {
   ItemKey() = default;
   ItemKey(Bytes pk_bytes, Bytes ck_bytes) : pk(std::move(pk_bytes)), ck(std::move(ck_bytes)) {}

@@ -62,6 +62,17 @@ Task<Status> MemoryLocalStore::Admit(uint64_t bytes) {
   co_return Status::Ok();
 }
 
+Result<Bytes> MemoryLocalStore::StageLarge(ByteView value) {
+  std::lock_guard lock(mutex_);
+  ++staged_;
+  return Bytes(value);
+}
+
+void MemoryLocalStore::Unstage(ByteView /*staged*/) {
+  std::lock_guard lock(mutex_);
+  --staged_;
+}
+
 Result<Position> MemoryLocalStore::Apply(std::vector<StoreWrite> writes,
                                          const replication::ApplyOptions& options) {
   std::lock_guard lock(mutex_);
@@ -80,6 +91,10 @@ Result<Position> MemoryLocalStore::Apply(std::vector<StoreWrite> writes,
   for (StoreWrite& write : writes) {
     switch (write.kind) {
       case StoreWrite::Kind::kPut:
+        Set(std::move(write.key), std::move(write.value));
+        break;
+      case StoreWrite::Kind::kPutStaged:
+        --staged_;
         Set(std::move(write.key), std::move(write.value));
         break;
       case StoreWrite::Kind::kPutLarge:
@@ -191,6 +206,10 @@ uint64_t MemoryLocalStore::batches() const {
 uint64_t MemoryLocalStore::syncs() const {
   std::lock_guard lock(mutex_);
   return syncs_;
+}
+int64_t MemoryLocalStore::staged() const {
+  std::lock_guard lock(mutex_);
+  return staged_;
 }
 std::map<Bytes, Bytes> MemoryLocalStore::Contents() const {
   std::lock_guard lock(mutex_);

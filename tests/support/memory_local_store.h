@@ -17,6 +17,8 @@ namespace kvfs::testing {
 class MemoryLocalStore final : public replication::LocalStore {
  public:
   Task<Status> Admit(uint64_t bytes) override;
+  Result<Bytes> StageLarge(ByteView value) override;
+  void Unstage(ByteView staged) override;
   Result<replication::Position> Apply(std::vector<replication::StoreWrite> writes,
                                       const replication::ApplyOptions& options) override;
   Task<Status> Sync(replication::Position position) override;
@@ -37,6 +39,7 @@ class MemoryLocalStore final : public replication::LocalStore {
   uint64_t bytes() const;
   uint64_t batches() const;  // number of Apply calls that succeeded
   uint64_t syncs() const;
+  int64_t staged() const;  // values staged and neither put nor given up
   std::map<Bytes, Bytes> Contents() const;
 
  private:
@@ -55,6 +58,7 @@ class MemoryLocalStore final : public replication::LocalStore {
   std::multiset<replication::Position> iterators_;
   replication::Position last_ = 0;
   uint64_t bytes_ = 0, capacity_ = UINT64_MAX, batches_ = 0, syncs_ = 0;
+  int64_t staged_ = 0;
   Status apply_status_, sync_status_;
   int applies_before_failure_ = 0;
 };
