@@ -281,6 +281,17 @@ TEST_F(LocalClientTest, TheStateItemCountsTransactions) {
   EXPECT_EQ(*state, (replication::PkState{1, 1, 3}));
 }
 
+TEST_F(LocalClientTest, NothingIsLeftOfAKeyWhoseItemsAreGone) {
+  const Bytes key = replication::PkPrefix("dir") + Bytes(1, replication::kStateCk);
+  Change("dir", {}, {Put("a", "1"), Put("b", "1")});
+  Change("dir", {}, {Erase("a")});
+  EXPECT_TRUE(store_.Await(store_.client()->DueWork(0, 10)).ok());
+  EXPECT_TRUE(store_.memory().Get(key).ok());
+  Change("dir", {}, {Erase("b")});
+  EXPECT_TRUE(store_.Await(store_.client()->DueWork(0, 10)).ok());
+  EXPECT_EQ(store_.memory().Get(key).status().code(), Code::kNotFound);
+}
+
 TEST_F(LocalClientTest, SyncIsAskedForOnlyWhenWanted) {
   Change("dir", {}, {Put("a", "1")});
   const uint64_t syncs = store_.memory().syncs();

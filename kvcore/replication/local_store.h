@@ -70,7 +70,7 @@ class LocalStore {
     uint64_t stored_bytes = 0;  // compressed; raw_bytes where that is not known
   };
   virtual Result<ValueSize> SizeOf(ByteView key) = 0;  // kNotFound
-  // Keys in [begin, end) of this moment, positioned at the first.
+  // Keys in [begin, end) of this moment, positioned at the first; an empty `end` means to the last.
   virtual std::unique_ptr<StoreIterator> Scan(ByteView begin, ByteView end) = 0;
 
   struct Space {

@@ -12,6 +12,8 @@
 namespace kvfs::replication {
 namespace {
 
+constexpr size_t kMaxEmptied = 4096;
+
 // What an item costs beside its key and value, generously.
 constexpr uint64_t kItemOverheadBytes = 100;
 
@@ -149,6 +151,7 @@ Task<CommitResult> Primary::Submit(Commit commit) {
     co_return result;
   }
   commits_.fetch_add(1, std::memory_order_relaxed);
+  NoteEmptied(commit);
   if (commit.sync) {
     result.status = co_await store_->Sync(position);
   }
@@ -213,7 +216,44 @@ Result<Position> Primary::Execute(const Commit& commit, const std::vector<uint16
   return position;
 }
 
+// Only a transaction that erases and puts nothing can take the last item.
+void Primary::NoteEmptied(const Commit& commit) {
+  for (const Txn& txn : commit.txns) {
+    const auto erases = [](const Write& write) { return write.kind == Write::Kind::kErase; };
+    if (!txn.writes.empty() && std::all_of(txn.writes.begin(), txn.writes.end(), erases)) {
+      std::lock_guard lock(emptied_mutex_);
+      if (emptied_.size() < kMaxEmptied) {
+        emptied_.insert(txn.pk);
+      }
+    }
+  }
+}
+
+Task<Status> Primary::SweepEmptied() {
+  std::set<Bytes> emptied;
+  {
+    std::lock_guard lock(emptied_mutex_);
+    emptied.swap(emptied_);
+  }
+  for (const Bytes& pk : emptied) {
+    const uint16_t place = PlaceOf(pk);
+    auto guard = co_await partitions_[PartitionAt(place)]->mutex.Lock();
+    KVFS_CO_ASSIGN_OR_RETURN(const ScanPage page, StoreItems(store_).Scan(pk, {}, {}, 1));
+    if (!page.items.empty()) {
+      continue;
+    }
+    std::vector<StoreWrite> writes(1);
+    writes[0].kind = StoreWrite::Kind::kDelete;
+    writes[0].key = PkPrefix(place, pk) + kStateCk;
+    const auto applied = store_->Apply(std::move(writes), {.may_use_reserve = true});
+    KVFS_CO_RETURN_IF_ERROR(applied.status());
+  }
+  co_return Status::Ok();
+}
+
 Task<Result<std::vector<WorkItem>>> Primary::DueWork(int64_t now_millis, uint32_t limit) {
+  Status swept = co_await SweepEmptied();
+  KVFS_CO_RETURN_IF_ERROR(swept);
   std::vector<WorkItem> found;
   for (uint32_t number = 0; number < partitions_.size() && found.size() < limit; ++number) {
     Partition& partition = *partitions_[number];

@@ -11,6 +11,8 @@
 #include <atomic>
 #include <cstdint>
 #include <memory>
+#include <mutex>
+#include <set>
 #include <vector>
 
 #include "kvcore/base/status.h"
@@ -52,7 +54,8 @@ class Primary {
   };
   Stats GetStats() const;
 
-  // Work due at or before `now_millis`, at most `limit` items, in order within a partition.
+  // Work due at or before `now_millis`, at most `limit` items, in order within a partition. Also
+  // removes the states of partition keys whose last item has gone since the last call.
   Task<Result<std::vector<WorkItem>>> DueWork(int64_t now_millis, uint32_t limit);
 
  private:
@@ -72,6 +75,10 @@ class Primary {
   Result<Position> Execute(const Commit& commit, const std::vector<uint16_t>& places,
                            std::vector<ChunkChange>* changes, uint64_t first_dot,
                            CommitResult* result);
+  // Notes partition keys that may have no items any more.
+  void NoteEmptied(const Commit& commit);
+  // Removes the state items of those that have none.
+  Task<Status> SweepEmptied();
   int64_t WallMillis() const { return clock_->WallNanos() / 1'000'000; }
   uint32_t PartitionAt(uint16_t place) const;
 
@@ -81,6 +88,9 @@ class Primary {
   versioning::HybridClock* const hybrid_clock_;
   env::Clock* const clock_;
   std::vector<std::unique_ptr<Partition>> partitions_;
+  std::mutex emptied_mutex_;
+  // Bounded; what does not fit, or is lost with the process, is found by the store's check.
+  std::set<Bytes> emptied_;  // [emptied_mutex_]
   std::atomic<uint64_t> commits_{0};
   std::atomic<uint64_t> conflicts_{0};
 };

@@ -1,0 +1,36 @@
+// StoreAdmin: serves what kvfs-admin asks of the store itself: its part of `status`,
+// engine stats, chunks, checkpoints, compaction, verification. Owned by the composition
+// root; borrows the node. Thread-safe.
+#pragma once
+
+#include <string>
+
+#include "kvcore/node/node.h"
+#include "kvcore/ops/admin_service.h"
+
+namespace kvfs::ops {
+
+class StoreAdmin final : public AdminHandler, public StatusContributor {
+ public:
+  explicit StoreAdmin(node::Node* node) : node_(node) {}
+
+  // All commands above.
+  void RegisterWith(AdminService* service);
+
+  Task<AdminResponse> Handle(AdminRequest request) override;
+  Task<Status> Contribute(admin::StatusResponse* status) override;
+
+ private:
+  Task<AdminResponse> ChunkInfo(admin::ChunkInfoRequest request);
+  Task<AdminResponse> Checkpoint(admin::CheckpointRequest request);
+  Task<AdminResponse> Compact();
+  Task<AdminResponse> Verify();
+  AdminResponse Check(const admin::CheckRequest& request);
+
+  node::Node* const node_;
+};
+
+// Into the words of the schema.
+void FillEngineStats(const engine::Stats& stats, admin::EngineStats* out);
+
+}  // namespace kvfs::ops
