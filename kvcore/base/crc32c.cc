@@ -25,14 +25,6 @@ constexpr std::array<uint32_t, 256> MakeTable() {
 
 constexpr std::array<uint32_t, 256> kTable = MakeTable();
 
-uint32_t ExtendPortable(uint32_t crc, ByteView data) {
-  crc = ~crc;
-  for (unsigned char c : data) {
-    crc = (crc >> 8) ^ kTable[(crc ^ c) & 0xff];
-  }
-  return ~crc;
-}
-
 #if defined(__x86_64__)
 __attribute__((target("sse4.2"))) uint32_t ExtendSse42(uint32_t crc, ByteView data) {
   uint64_t acc = ~crc;
@@ -50,6 +42,14 @@ __attribute__((target("sse4.2"))) uint32_t ExtendSse42(uint32_t crc, ByteView da
 #endif
 
 }  // namespace
+
+uint32_t ExtendPortable(uint32_t crc, ByteView data) {
+  crc = ~crc;
+  for (unsigned char c : data) {
+    crc = (crc >> 8) ^ kTable[(crc ^ c) & 0xff];
+  }
+  return ~crc;
+}
 
 uint32_t Extend(uint32_t crc, ByteView data) {
 #if defined(__x86_64__)

@@ -11,6 +11,8 @@ namespace kvfs::crc32c {
 
 // The CRC of A + data, where `crc` is the CRC of A.
 uint32_t Extend(uint32_t crc, ByteView data);
+// The same without special instructions; what Extend does where there are none.
+uint32_t ExtendPortable(uint32_t crc, ByteView data);
 inline uint32_t Value(ByteView data) { return Extend(0, data); }
 
 // A rotation plus a constant, as in LevelDB's formats.

@@ -2,7 +2,9 @@
 
 #include <gtest/gtest.h>
 
+#include <atomic>
 #include <memory>
+#include <string>
 #include <thread>
 
 namespace kvfs {
@@ -23,6 +25,24 @@ TEST(TaskTest, TenMillionInlineAwaitsNeedNoStack) {
   auto task = Loop(10'000'000);
   ASSERT_TRUE(task.IsDone());
   EXPECT_EQ(task.TakeValue(), int64_t{10'000'000} * 10'000'001 / 2);
+}
+
+// The same with tasks inside tasks and with a value that must be destroyed.
+Task<std::string> Text(int x) { co_return std::string(40, static_cast<char>('a' + x % 26)); }
+Task<size_t> Nested(int x) {
+  const std::string text = co_await Text(x);
+  const int more = co_await Inline(x);
+  co_return text.size() + static_cast<size_t>(more & 1);
+}
+Task<size_t> NestedLoop(int n) {
+  size_t sum = 0;
+  for (int i = 0; i < n; ++i) {
+    sum += co_await Nested(i);
+  }
+  co_return sum;
+}
+TEST(TaskTest, NestedInlineAwaitsNeedNoStack) {
+  EXPECT_EQ(NestedLoop(1'000'000).TakeValue(), size_t{40'500'000});
 }
 
 struct Gate {
@@ -59,6 +79,50 @@ TEST(TaskTest, DetachedTaskFreesItself) {
   gate.waiter.resume();
   EXPECT_EQ(*alive, 1);
   EXPECT_EQ(alive.use_count(), 1);
+}
+
+// A task that finishes on one thread while another begins to wait for it: exactly one of them
+// goes on with the waiter.
+TEST(TaskTest, FinishingAndAwaitingMayRace) {
+  for (int round = 0; round < 2000; ++round) {
+    Gate gate;
+    auto task = AfterGate(&gate);
+    std::atomic<bool> go{false};
+    std::atomic<int> got{0};
+    std::thread finisher([&] {
+      while (!go) {
+      }
+      gate.waiter.resume();
+    });
+    auto waiter = [](Task<std::unique_ptr<int>> t, std::atomic<int>* out) -> Task<void> {
+      *out = *co_await t;
+    };
+    go = true;
+    auto waiting = waiter(std::move(task), &got);
+    finisher.join();
+    ASSERT_TRUE(waiting.IsDone());
+    ASSERT_EQ(got, 7);
+  }
+}
+
+// Detaching while it finishes frees the frame exactly once (the sanitizers would tell).
+TEST(TaskTest, FinishingAndDetachingMayRace) {
+  auto alive = std::make_shared<int>(0);
+  auto body = [](std::shared_ptr<int>, Gate* g) -> Task<void> { co_await *g; };
+  for (int round = 0; round < 2000; ++round) {
+    Gate gate;
+    auto task = body(alive, &gate);
+    std::atomic<bool> go{false};
+    std::thread finisher([&] {
+      while (!go) {
+      }
+      gate.waiter.resume();
+    });
+    go = true;
+    std::move(task).Detach();
+    finisher.join();
+    ASSERT_EQ(alive.use_count(), 1);
+  }
 }
 
 }  // namespace
