@@ -52,6 +52,7 @@ Model::~Model() {
   for (const Handle& handle : handles_) {
     for (const int fd : handle.fd) close(fd);
   }
+  while (!directories_.empty()) CloseDirectory();
   if (log_ != nullptr) fclose(log_);
 }
 
@@ -208,6 +209,7 @@ void Model::OpenHandle(const std::string& path, int flags, unsigned mode) {
 
 void Model::CloseAll() {
   while (!handles_.empty()) OpClose();
+  while (!directories_.empty()) CloseDirectory();
 }
 
 void Model::CompareAll(const std::string& when) {
@@ -227,18 +229,18 @@ void Model::RunHook() {
 
 const std::vector<Model::Weighted>& Model::Operations() {
   static const std::vector<Weighted> operations = {
-      {8, &Model::OpCreate},    {5, &Model::OpMkdir},       {3, &Model::OpRmdir},
-      {6, &Model::OpUnlink},    {8, &Model::OpRename},      {4, &Model::OpLink},
-      {3, &Model::OpSymlink},   {2, &Model::OpReadlink},    {2, &Model::OpMknod},
-      {3, &Model::OpReaddir},   {1, &Model::OpLongName},    {5, &Model::OpWriteWhole},
-      {6, &Model::OpStat},      {4, &Model::OpChmod},       {3, &Model::OpChown},
-      {4, &Model::OpUtimens},   {4, &Model::OpTruncate},    {3, &Model::OpSetXattr},
-      {2, &Model::OpGetXattr},  {1, &Model::OpRemoveXattr}, {1, &Model::OpListXattr},
-      {8, &Model::OpOpen},      {3, &Model::OpClose},       {10, &Model::OpWrite},
-      {14, &Model::OpPwrite},   {14, &Model::OpPread},      {4, &Model::OpFtruncate},
-      {4, &Model::OpFallocate}, {1, &Model::OpFsync},       {4, &Model::OpFstat},
-      {2, &Model::OpSeek},      {3, &Model::OpCopyRange},   {2, &Model::OpMmap},
-      {2, &Model::OpFutimens},
+      {8, &Model::OpCreate},    {5, &Model::OpMkdir},         {3, &Model::OpRmdir},
+      {6, &Model::OpUnlink},    {8, &Model::OpRename},        {4, &Model::OpLink},
+      {3, &Model::OpSymlink},   {2, &Model::OpReadlink},      {2, &Model::OpMknod},
+      {3, &Model::OpReaddir},   {1, &Model::OpLongName},      {5, &Model::OpWriteWhole},
+      {6, &Model::OpStat},      {4, &Model::OpChmod},         {3, &Model::OpChown},
+      {4, &Model::OpUtimens},   {4, &Model::OpTruncate},      {3, &Model::OpSetXattr},
+      {2, &Model::OpGetXattr},  {1, &Model::OpRemoveXattr},   {1, &Model::OpListXattr},
+      {8, &Model::OpOpen},      {3, &Model::OpClose},         {10, &Model::OpWrite},
+      {14, &Model::OpPwrite},   {14, &Model::OpPread},        {4, &Model::OpFtruncate},
+      {4, &Model::OpFallocate}, {1, &Model::OpFsync},         {4, &Model::OpFstat},
+      {2, &Model::OpSeek},      {3, &Model::OpCopyRange},     {2, &Model::OpMmap},
+      {2, &Model::OpFutimens},  {1, &Model::OpOpenDirectory}, {5, &Model::OpThroughDirectory},
   };
   return operations;
 }

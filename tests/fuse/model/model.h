@@ -128,6 +128,11 @@ class Model {
   void OpMmap();
   void OpFutimens();
 
+  // Open directories (directories.cc).
+  void OpOpenDirectory();
+  void OpThroughDirectory();
+  void CloseDirectory();
+
   struct Weighted {
     unsigned weight;
     void (Model::*operation)();
@@ -139,6 +144,7 @@ class Model {
   std::mt19937_64 random_;
   Tree tree_;
   std::vector<Handle> handles_;
+  std::vector<Handle> directories_;
   Identity identity_{0, 0};
   bool privileged_ = false;
   uint64_t done_ = 0;
