@@ -16,6 +16,14 @@ bool ParseId(ByteView bytes, ChunkId* id) {
 
 }  // namespace
 
+uint64_t AllocatedBytes(const Content& content, const Geometry& geometry) {
+  if (!content.chunked) {
+    return content.size;
+  }
+  const uint64_t size_in_blocks = (content.size + kBlockBytes - 1) / kBlockBytes * kBlockBytes;
+  return std::min(content.data_chunks * geometry.chunk_bytes, size_in_blocks);
+}
+
 Result<Content> ParseContent(const pb::Inode& record, const Geometry& geometry) {
   const pb::Content& stored = record.content();
   Content content;

@@ -45,6 +45,9 @@ struct Content {
   bool NeedsTrim(const Geometry& geometry) const { return tree.limit > geometry.ChunkCount(size); }
 };
 
+// What stat(2) counts: the chunks that are not holes, up to the end of the file.
+uint64_t AllocatedBytes(const Content& content, const Geometry& geometry);
+
 // kCorruption if the record makes no sense.
 Result<Content> ParseContent(const pb::Inode& record, const Geometry& geometry);
 // Writes `content` and its size into the record.

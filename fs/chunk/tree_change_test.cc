@@ -109,8 +109,8 @@ class TreeModel {
     }
     ASSERT_EQ(hole, expected);
     const uint64_t budget = (*random)() % 10;
-    const auto cut =
-        Ask([&](NodeSet* nodes) { return CutPoint(geometry_, tree_, first, budget, nodes); });
+    const auto cut = Ask(
+        [&](NodeSet* nodes) { return CutPoint(geometry_, tree_, first, limit_, budget, nodes); });
     ASSERT_GE(cut, first);
     if (tree_.depth > 0) {
       const auto above = std::distance(model_.lower_bound(cut), model_.end());

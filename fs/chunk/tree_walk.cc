@@ -82,8 +82,9 @@ class Walker {
 
   // Goes backwards while `budget` lasts; the data chunk that no longer fits, or kNoChunk.
   uint64_t SpendBackwards(uint32_t level, uint64_t position, const ChunkId& id, uint64_t floor,
-                          uint64_t* budget) {
-    if (id == kHole || (position + 1) * geometry_.Span(level) <= floor) {
+                          uint64_t end, uint64_t* budget) {
+    const uint64_t span = geometry_.Span(level);
+    if (id == kHole || (position + 1) * span <= floor || position * span >= end) {
       return kNoChunk;
     }
     if (level == 0) {
@@ -100,7 +101,7 @@ class Walker {
     const uint64_t base = position * geometry_.fan_out;
     for (uint64_t i = NodeEntryCount(*node); i > 0 && !incomplete_; --i) {
       const uint64_t found =
-          SpendBackwards(level - 1, base + i - 1, NodeEntry(*node, i - 1), floor, budget);
+          SpendBackwards(level - 1, base + i - 1, NodeEntry(*node, i - 1), floor, end, budget);
       if (found != kNoChunk) {
         return found;
       }
@@ -182,12 +183,12 @@ std::optional<uint64_t> NextHole(const Geometry& geometry, const ChunkTree& tree
 }
 
 std::optional<uint64_t> CutPoint(const Geometry& geometry, const ChunkTree& tree, uint64_t floor,
-                                 uint64_t max_data, NodeSet* nodes) {
+                                 uint64_t end, uint64_t max_data, NodeSet* nodes) {
   if (tree.depth == 0) {
     return floor;
   }
   Walker walker(geometry, nodes);
-  const uint64_t kept = walker.SpendBackwards(tree.depth, 0, tree.root, floor, &max_data);
+  const uint64_t kept = walker.SpendBackwards(tree.depth, 0, tree.root, floor, end, &max_data);
   if (walker.incomplete()) {
     return std::nullopt;
   }

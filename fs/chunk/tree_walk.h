@@ -23,9 +23,9 @@ std::optional<uint64_t> NextData(const Geometry& geometry, const ChunkTree& tree
 // The first chunk >= `from` that is a hole; at most tree.limit.
 std::optional<uint64_t> NextHole(const Geometry& geometry, const ChunkTree& tree, uint64_t from,
                                  NodeSet* nodes);
-// The smallest `begin` >= `floor` such that the chunks [begin, tree.limit) hold at most
-// `max_data` chunks that are no holes: how much may be cut off in one commit.
+// The smallest `begin` >= `floor` such that the chunks [begin, end) hold at most `max_data` chunks
+// that are no holes: how much may be cut off in one commit.
 std::optional<uint64_t> CutPoint(const Geometry& geometry, const ChunkTree& tree, uint64_t floor,
-                                 uint64_t max_data, NodeSet* nodes);
+                                 uint64_t end, uint64_t max_data, NodeSet* nodes);
 
 }  // namespace kvfs::fs

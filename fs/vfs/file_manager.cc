@@ -1,0 +1,126 @@
+#include "fs/vfs/file_manager.h"
+
+#include <algorithm>
+
+#include "fs/vfs/file_manager_impl.h"
+
+namespace kvfs::fs {
+namespace {
+
+constexpr uint64_t kMaxGenerationBytes = 8u << 20;
+
+Geometry GeometryOf(const client::StoreInfo& info) {
+  Geometry geometry;
+  geometry.chunk_bytes = info.chunk_bytes;
+  return geometry;
+}
+
+}  // namespace
+
+std::unique_ptr<FileManager> FileManager::Create(const FileManagerOptions& options,
+                                                 client::Client* client, env::Env env) {
+  return std::make_unique<FileManagerImpl>(options, client, env);
+}
+
+FileManagerImpl::FileManagerImpl(const FileManagerOptions& options, client::Client* client,
+                                 env::Env env)
+    : options_(options),
+      client_(client),
+      env_(env),
+      generation_bytes_(std::min(kMaxGenerationBytes, options.write_buffer_bytes / 4)),
+      chunks_(client, env.scheduler, GeometryOf(client->info()), options.chunk_cache_bytes),
+      reader_(client, &chunks_),
+      planner_(client, env.random, &chunks_, &reader_, options.fold_blocks),
+      publisher_(client, &planner_, &chunks_),
+      files_(env.scheduler),
+      space_(client, env.clock, &files_.dirty_bytes),
+      background_(env.scheduler) {}
+
+TimeSpec FileManagerImpl::Now() const {
+  constexpr int64_t kNanosPerSecond = 1'000'000'000;
+  const int64_t nanos = env_.clock->WallNanos();
+  return {nanos / kNanosPerSecond, static_cast<uint32_t>(nanos % kNanosPerSecond)};
+}
+
+Task<FsResult<FileTable::Pin>> FileManagerImpl::AcquireLoaded(InodeRef ref) {
+  Pin pin = files_.Acquire(ref);
+  const Errno loaded = co_await publisher_.Load(pin.get());
+  if (!loaded.ok()) {
+    co_return loaded;
+  }
+  co_return std::move(pin);
+}
+
+// The handle is counted before anything is read, so that nobody reclaims the inode meanwhile.
+Task<FsResult<FileHandle>> FileManagerImpl::Open(InodeRef ref) {
+  Pin pin = files_.Acquire(ref);
+  const FileHandle handle = next_handle_.fetch_add(1, std::memory_order_relaxed);
+  std::lock_guard lock(pin->mutex);
+  if (pin->gone) {
+    co_return Errno(ESTALE);
+  }
+  pin->handles.emplace(handle, pin->error_sequence);
+  pin.Again().Leave();
+  open_handles_.fetch_add(1, std::memory_order_relaxed);
+  co_return handle;
+}
+
+Task<Errno> FileManagerImpl::Release(InodeRef ref, FileHandle handle) {
+  Pin pin = files_.Find(ref.ino);
+  if (!pin) {
+    co_return Errno(EBADF);
+  }
+  Pin handles_pin;
+  std::lock_guard lock(pin->mutex);
+  if (pin->handles.erase(handle) == 0) {
+    co_return Errno(EBADF);
+  }
+  handles_pin = files_.Adopt(pin.get());
+  open_handles_.fetch_sub(1, std::memory_order_relaxed);
+  co_return Errno();
+}
+
+bool FileManagerImpl::IsOpen(Ino ino) const {
+  Pin pin = files_.Find(ino);
+  if (!pin) {
+    return false;
+  }
+  std::lock_guard lock(pin->mutex);
+  return !pin->handles.empty();
+}
+
+void FileManagerImpl::Overlay(Attr* attr) const {
+  Pin pin = files_.Find(attr->ino);
+  if (!pin) {
+    return;
+  }
+  std::lock_guard lock(pin->mutex);
+  if (!pin->loaded || pin->gone) {
+    return;
+  }
+  attr->size = pin->EffectiveSize();
+  // An attribute older than the last write was read before it was published. A setattr of times
+  // publishes first, so no write that is still buffered is older than a time set by hand.
+  if (!pin->dirty.empty() || attr->ctime < pin->last_write) {
+    if (pin->last_write != TimeSpec{}) {
+      attr->mtime = pin->last_write;
+      attr->ctime = std::max(attr->ctime, pin->last_write);
+    }
+  }
+  const uint64_t buffered =
+      pin->dirty.empty() ? 0 : attr->size - std::min(attr->size, pin->content->size);
+  attr->blocks_512 = (AllocatedBytes(*pin->content, chunks_.geometry()) + buffered + 511) / 512;
+}
+
+FileManager::Stats FileManagerImpl::GetStats() const {
+  Stats stats;
+  stats.dirty_bytes = static_cast<uint64_t>(std::max<int64_t>(0, files_.dirty_bytes.load()));
+  stats.cached_bytes = chunks_.cache().bytes();
+  stats.open_files = open_handles_.load(std::memory_order_relaxed);
+  stats.tracked_inodes = files_.size();
+  stats.cache_hits = chunks_.cache().hits();
+  stats.cache_misses = chunks_.cache().misses();
+  return stats;
+}
+
+}  // namespace kvfs::fs

@@ -1,0 +1,187 @@
+// FileManager: giving back what belongs to inodes without links.
+
+#include "fs/meta/keys.h"
+#include "fs/vfs/file_manager_impl.h"
+
+namespace kvfs::fs {
+namespace {
+
+constexpr uint32_t kWorkPerCall = 64;
+constexpr uint32_t kItemsPerCommit = 1000;
+constexpr int64_t kNanosPerMilli = 1'000'000;
+
+}  // namespace
+
+Task<Errno> FileManagerImpl::ReclaimOrphan(InodeRef ref) {
+  auto reclaimed = co_await TryReclaim(ref);
+  co_return reclaimed.ok() ? Errno() : reclaimed.error();
+}
+
+// A crash anywhere leaves the record, perhaps with less content, and the line of the work index:
+// it is done again from there.
+Task<FsResult<bool>> FileManagerImpl::TryReclaim(InodeRef ref) {
+  Pin pin = files_.Acquire(ref);
+  FileState* state = pin.get();
+  auto ops = co_await state->ops.Lock();
+  auto publishing = co_await state->publishing.Lock();
+  const Errno loaded = co_await publisher_.Reload(state);
+  if (!loaded.ok()) {
+    if (loaded != Errno(ESTALE)) {
+      co_return loaded;
+    }
+    DiscardDirty(state);
+    co_return false;  // done before
+  }
+  {
+    std::lock_guard lock(state->mutex);
+    if (!state->handles.empty()) {
+      co_return Errno(EBUSY);
+    }
+    if (state->inode.record.nlink() != 0) {
+      co_return false;
+    }
+  }
+  DiscardDirty(state);
+  auto deleted = co_await DeleteOrphan(state);
+  co_return deleted;
+}
+
+// REQUIRES: ops and publishing held.
+Task<FsResult<bool>> FileManagerImpl::DeleteOrphan(FileState* state) {
+  const InodeRef ref = state->ref;
+  // The content first, in bounded commits: as a truncation.
+  PublishOptions options;
+  options.may_use_reserve = true;
+  std::function<void()> no_action = [] {};
+  while (true) {
+    {
+      std::lock_guard lock(state->mutex);
+      if (!state->content->chunked || state->content->tree.limit == 0) {
+        break;
+      }
+    }
+    ContentChange cut;
+    cut.set_size = 0;
+    const Errno published = co_await publisher_.Publish(state, &cut, options, no_action);
+    if (!published.ok()) {
+      co_return published;
+    }
+  }
+  // Then all items of the inode, the record with the last of them.
+  const Bytes pk = keys::DirectoryPk(ref.home);
+  const std::vector<Bytes> prefixes = {keys::Inline(ref.ino), keys::LinkPrefix(ref.ino),
+                                       keys::XattrPrefix(ref.ino), keys::BlockPrefix(ref.ino)};
+  while (true) {
+    client::Txn txn;
+    txn.pk = pk;
+    bool is_last = true;
+    for (const Bytes& prefix : prefixes) {
+      auto page = co_await client_->Scan(pk, prefix, keys::PrefixEnd(prefix), kItemsPerCommit);
+      if (!page.ok()) {
+        co_return ToErrno(page.error());
+      }
+      is_last = is_last && !page->more;
+      for (client::Item& item : page->items) {
+        txn.writes.push_back(
+            {.kind = client::Write::Kind::kErase, .ck = std::move(item.ck), .value = {}});
+      }
+    }
+    LoadedInode inode;
+    {
+      std::lock_guard lock(state->mutex);
+      inode = state->inode;
+    }
+    txn.asserts.push_back(AssertRecord(inode));
+    if (is_last) {
+      txn.writes.push_back(EraseRecord(inode));
+      txn.work_erases.push_back(OrphanWork(inode.record));
+    }
+    client::Commit commit;
+    commit.txns.push_back(std::move(txn));
+    commit.may_use_reserve = true;
+    auto result = co_await client_->Submit(std::move(commit));
+    if (result.status.code() == Code::kConflict) {
+      const Errno reloaded = co_await publisher_.Reload(state);
+      if (!reloaded.ok()) {
+        if (reloaded == Errno(ESTALE)) {
+          co_return false;
+        }
+        co_return reloaded;
+      }
+      std::lock_guard lock(state->mutex);
+      if (state->inode.record.nlink() != 0) {
+        co_return false;
+      }
+      continue;
+    }
+    if (!result.status.ok()) {
+      co_return ToErrno(result.status);
+    }
+    if (is_last) {
+      std::lock_guard lock(state->mutex);
+      state->gone = true;
+      co_return true;
+    }
+  }
+}
+
+Task<FsResult<bool>> FileManagerImpl::RunDueWork() {
+  const int64_t now = env_.clock->WallNanos() / kNanosPerMilli;
+  auto due = co_await client_->DueWork(now, kWorkPerCall);
+  if (!due.ok()) {
+    co_return ToErrno(due.error());
+  }
+  size_t done = 0;
+  Errno first;
+  for (const client::WorkItem& item : *due) {
+    if (item.key.kind != static_cast<uint8_t>(keys::WorkKind::kOrphan)) {
+      continue;
+    }
+    const auto ref = keys::ParseWorkId(item.key.id);
+    if (!ref) {
+      continue;
+    }
+    if (IsOpen(ref->ino)) {
+      continue;
+    }
+    auto reclaimed = co_await TryReclaim(*ref);
+    Errno outcome = reclaimed.ok() ? Errno() : reclaimed.error();
+    if (outcome == Errno(EBUSY)) {
+      continue;  // opened meanwhile
+    }
+    if (reclaimed.ok() && !*reclaimed) {
+      // A line that outlived its inode, or its being an orphan.
+      outcome = co_await EraseWork(*ref, item.key);
+    }
+    if (outcome.ok()) {
+      ++done;
+    } else if (first.ok()) {
+      first = outcome;
+    }
+  }
+  if (done == 0 && !first.ok()) {
+    co_return first;
+  }
+  co_return done > 0 && due->size() == kWorkPerCall;
+}
+
+// Erases a line of the work index unless it is still that of an orphan.
+Task<Errno> FileManagerImpl::EraseWork(InodeRef ref, client::WorkKey key) {
+  auto inode = co_await LoadInode(client_, ref);
+  if (!inode.ok() && inode.error() != Errno(ENOENT)) {
+    co_return inode.error();
+  }
+  if (inode.ok() && inode->record.nlink() == 0 && OrphanWork(inode->record) == key) {
+    co_return Errno();
+  }
+  client::Txn txn;
+  txn.pk = keys::DirectoryPk(ref.home);
+  txn.work_erases.push_back(std::move(key));
+  client::Commit commit;
+  commit.txns.push_back(std::move(txn));
+  commit.may_use_reserve = true;
+  auto result = co_await client_->Submit(std::move(commit));
+  co_return ToErrno(result.status);
+}
+
+}  // namespace kvfs::fs

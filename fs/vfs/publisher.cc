@@ -1,0 +1,186 @@
+#include "fs/vfs/publisher.h"
+
+#include "fs/meta/keys.h"
+#include "fs/meta/posix.h"
+
+namespace kvfs::fs {
+namespace {
+
+// Each lost race means that somebody else got on; more than this of them in a row is a bug.
+constexpr int kMaxAttempts = 1000;
+
+}  // namespace
+
+Task<Errno> Publisher::Load(FileState* state) {
+  {
+    std::lock_guard lock(state->mutex);
+    if (state->loaded) {
+      co_return state->gone ? Errno(ESTALE) : Errno();
+    }
+  }
+  auto guard = co_await state->publishing.Lock();
+  {
+    std::lock_guard lock(state->mutex);
+    if (state->loaded) {
+      co_return state->gone ? Errno(ESTALE) : Errno();
+    }
+  }
+  const Errno loaded = co_await Reload(state);
+  co_return loaded;
+}
+
+Task<Errno> Publisher::Reload(FileState* state) {
+  auto inode = co_await LoadInode(client_, state->ref);
+  if (!inode.ok()) {
+    co_return inode.error() == Errno(ENOENT) ? Errno(ESTALE) : inode.error();
+  }
+  if (!S_ISREG(inode->record.mode())) {
+    co_return Errno(EINVAL);
+  }
+  auto content = ParseContent(inode->record, chunks_->geometry());
+  if (!content.ok()) {
+    co_return ToErrno(content.error());
+  }
+  std::shared_ptr<const Bytes> inline_bytes;
+  bool is_same = false;
+  {
+    std::lock_guard lock(state->mutex);
+    is_same = state->loaded && *state->content == *content && content->chunked;
+  }
+  if (!content->chunked) {
+    inline_bytes = std::make_shared<const Bytes>();
+    if (content->size > 0) {
+      client::ItemKey key{keys::DirectoryPk(state->ref.home), keys::Inline(state->ref.ino)};
+      auto item = co_await client_->Get(std::move(key));
+      if (!item.ok()) {
+        co_return ToErrno(item.error());
+      }
+      if (!item->has_value()) {
+        // Erased between the two reads, if the inode is gone; else damage.
+        auto again = co_await LoadInode(client_, state->ref);
+        co_return again.ok() ? Errno(EIO) : Errno(ESTALE);
+      }
+      inline_bytes = std::make_shared<const Bytes>((*item)->value());
+    }
+  }
+  std::lock_guard lock(state->mutex);
+  state->inode = std::move(*inode);
+  if (!is_same) {
+    state->content = std::make_shared<const Content>(std::move(*content));
+    state->inline_bytes = std::move(inline_bytes);
+    state->overlay.Forget();
+    ++state->sequence;
+  }
+  state->loaded = true;
+  co_return Errno();
+}
+
+Task<Errno> Publisher::Publish(FileState* state, const ContentChange* change,
+                               PublishOptions options, std::function<void()> published) {
+  for (int attempt = 0; attempt < kMaxAttempts; ++attempt) {
+    Snapshot base;
+    {
+      std::lock_guard lock(state->mutex);
+      base = state->TakeSnapshot();
+    }
+    if (change != nullptr && base.content->NeedsTrim(chunks_->geometry())) {
+      // What an earlier truncation has left goes first, so that it cannot come back.
+      PublishOptions trim_options;
+      trim_options.may_use_reserve = true;
+      std::function<void()> no_action = [] {};
+      const Errno trimmed = co_await Publish(state, nullptr, trim_options, no_action);
+      if (!trimmed.ok()) {
+        co_return trimmed;
+      }
+      continue;
+    }
+    const ContentChange nothing;
+    auto plan = co_await planner_->Plan(state, base, change != nullptr ? change : &nothing);
+    if (!plan.ok()) {
+      co_return plan.error();
+    }
+    const Errno done = co_await Commit(state, &*plan, &options, &published);
+    if (done == Errno(EAGAIN)) {
+      continue;
+    }
+    co_return done;
+  }
+  co_return Errno(EIO);
+}
+
+// EAGAIN: the content has changed, and has been loaded: plan again.
+Task<Errno> Publisher::Commit(FileState* state, ContentPlan* plan, const PublishOptions* options,
+                              const std::function<void()>* published) {
+  for (int attempt = 0; attempt < kMaxAttempts; ++attempt) {
+    LoadedInode inode;
+    std::shared_ptr<const Content> base;
+    {
+      std::lock_guard lock(state->mutex);
+      inode = state->inode;
+      base = state->content;
+    }
+    StoreContent(plan->content, chunks_->geometry(), &inode.record);
+    if (options->mtime) {
+      const client::HybridTime set_at = client_->Now();
+      SetTime(inode.record.mutable_mtime(), *options->mtime, set_at);
+      SetTime(inode.record.mutable_ctime(),
+              std::max(*options->mtime, GetTime(inode.record.ctime())), set_at);
+    }
+    if (!RecordFits(inode.record)) {
+      co_return Errno(EIO);
+    }
+    client::Txn txn;
+    txn.pk = keys::DirectoryPk(state->ref.home);
+    txn.asserts.push_back(AssertRecord(inode));
+    txn.writes = plan->writes;
+    txn.writes.push_back(PutRecord(inode));
+    client::Commit commit;
+    commit.chunks = plan->puts;
+    commit.txns.push_back(std::move(txn));
+    commit.drops = plan->drops;
+    commit.sync = options->sync;
+    commit.may_use_reserve = options->may_use_reserve;
+    auto result = co_await client_->Submit(std::move(commit));
+    if (result.status.ok()) {
+      inode.version = result.versions[0];
+      std::lock_guard lock(state->mutex);
+      Take(state, std::move(inode), plan);
+      (*published)();
+      co_return Errno();
+    }
+    if (result.status.code() != Code::kConflict) {
+      co_return ToErrno(result.status);
+    }
+    const Errno reloaded = co_await Reload(state);
+    if (!reloaded.ok()) {
+      co_return reloaded;
+    }
+    std::lock_guard lock(state->mutex);
+    if (state->content != base) {
+      co_return Errno(EAGAIN);
+    }
+  }
+  co_return Errno(EIO);
+}
+
+void Publisher::Take(FileState* state, LoadedInode inode, ContentPlan* plan) {
+  const bool is_changed = !(*state->content == plan->content) || !plan->blocks.empty();
+  state->inode = std::move(inode);
+  if (!is_changed && plan->inline_bytes == state->inline_bytes) {
+    return;
+  }
+  ++state->sequence;
+  state->content = std::make_shared<const Content>(plan->content);
+  state->inline_bytes = plan->inline_bytes;
+  if (plan->is_fresh_overlay || plan->content.overlay == 0) {
+    state->overlay.Reset();
+  }
+  for (const auto& [chunk, blocks] : plan->blocks) {
+    state->overlay.Set(chunk, blocks);
+  }
+  for (auto& [id, bytes] : plan->remember) {
+    chunks_->Remember(id, std::move(bytes));
+  }
+}
+
+}  // namespace kvfs::fs
