@@ -15,13 +15,16 @@ std::unique_ptr<replication::NumberSource> OpenNumbers(replication::NumberSource
 
 }  // namespace
 
-LocalFsStore::LocalFsStore(uint64_t seed) : steps_(seed) { Restart(); }
+LocalFsStore::LocalFsStore(uint64_t seed, uint32_t chunk_bytes)
+    : chunk_bytes_(chunk_bytes), steps_(seed) {
+  Restart();
+}
 
 void LocalFsStore::Restart() {
   client::StoreInfo info;
   info.cluster_id = Bytes(16, 'k');
   info.name_hash_key = {1, 2};
-  info.chunk_bytes = 128u << 10;
+  info.chunk_bytes = chunk_bytes_;
   info.partition_bits = 8;
   info.storage_epoch = 0x6b766673;
 

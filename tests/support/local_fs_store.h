@@ -16,7 +16,7 @@ namespace kvfs::testing {
 
 class LocalFsStore {
  public:
-  explicit LocalFsStore(uint64_t seed = 1);
+  explicit LocalFsStore(uint64_t seed = 1, uint32_t chunk_bytes = 128u << 10);
 
   client::Client* client() { return client_.get(); }
   env::Env env() { return steps_.env(); }
@@ -31,6 +31,7 @@ class LocalFsStore {
   void Restart();
 
  private:
+  const uint32_t chunk_bytes_;
   StepEnv steps_;
   MemoryLocalStore memory_;
   std::unique_ptr<versioning::HybridClock> hybrid_clock_;
