@@ -9,6 +9,7 @@
 #include "kvcore/base/coding.h"
 #include "kvcore/base/crc32c.h"
 #include "kvcore/engine/blob_writer.h"
+#include "kvcore/engine/durable.h"
 
 namespace kvfs::engine {
 namespace {
@@ -295,19 +296,26 @@ Status BlobFile::VerifyAll(bool must_be_finished) const {
   return {};
 }
 
-Status FinishBlobFile(env::FileSystem* files, const std::string& path, uint64_t physical) {
+Status FinishBlobFile(env::FileSystem* files, const std::string& path, uint64_t physical,
+                      const std::function<bool(uint32_t ordinal)>& referred) {
   KVFS_ASSIGN_OR_RETURN(auto random_access, files->OpenRandomAccess(path));
   KVFS_ASSIGN_OR_RETURN(const auto blob_file,
                         BlobFile::Open(std::move(random_access), path, physical));
   if (blob_file->Finished()) {
     return {};
   }
+  BlobIndex index;
+  for (const BlobIndex::Entry& entry : blob_file->index().Entries()) {
+    if (referred(entry.ordinal)) {
+      index.Insert(entry);
+    }
+  }
   Bytes tail;
-  EncodeBlobTail(blob_file->id(), blob_file->index(), blob_file->RecordsEnd(), &tail);
+  EncodeBlobTail(blob_file->id(), index, blob_file->RecordsEnd(), &tail);
   KVFS_ASSIGN_OR_RETURN(auto file, files->OpenWritable(path, env::FileSystem::Create::kKeep));
   KVFS_RETURN_IF_ERROR(file->Truncate(blob_file->RecordsEnd()));
   KVFS_RETURN_IF_ERROR(file->WriteAt(blob_file->RecordsEnd(), tail));
-  KVFS_RETURN_IF_ERROR(file->Sync());
+  KVFS_RETURN_IF_ERROR(SyncFile(file.get()));
   return file->Close();
 }
 

@@ -4,6 +4,7 @@
 #pragma once
 
 #include <cstdint>
+#include <functional>
 #include <memory>
 #include <string>
 #include <vector>
@@ -88,8 +89,10 @@ class BlobFile {
 };
 
 // Gives a file whose writer died its index and footer, in place, and syncs it: for recovery, once
-// nothing more will be appended. What follows the last record is cut off. Nothing is done if the
-// file is finished.
-Status FinishBlobFile(env::FileSystem* files, const std::string& path, uint64_t physical);
+// nothing more will be appended. Records that nothing refers to (`referred` says of which something
+// does) are left out of the index: their bytes may not all have reached the disk. What follows the
+// last record is cut off. Nothing is done if the file is finished.
+Status FinishBlobFile(env::FileSystem* files, const std::string& path, uint64_t physical,
+                      const std::function<bool(uint32_t ordinal)>& referred);
 
 }  // namespace kvfs::engine

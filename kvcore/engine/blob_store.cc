@@ -3,6 +3,7 @@
 #include <algorithm>
 
 #include "kvcore/engine/blob_file.h"
+#include "kvcore/engine/durable.h"
 
 namespace kvfs::engine {
 
@@ -80,7 +81,7 @@ Result<std::shared_ptr<BlobStore::Growing>> BlobStore::Create() {
                           env_.files->OpenWritable(path, env::FileSystem::Create::kTruncate));
     KVFS_ASSIGN_OR_RETURN(file->writer, BlobFileWriter::Create(std::move(writable), id));
     KVFS_RETURN_IF_ERROR(file->writer->Sync());
-    KVFS_RETURN_IF_ERROR(env_.files->SyncDirectory(directory_));
+    KVFS_RETURN_IF_ERROR(SyncDirectory(env_.files, directory_));
     KVFS_ASSIGN_OR_RETURN(auto readable, env_.files->OpenRandomAccess(path));
     return BlobFile::OpenGrowing(std::move(readable), path, id, file->writer->index());
   };

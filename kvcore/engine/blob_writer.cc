@@ -51,7 +51,7 @@ Status BlobFileWriter::Finish() {
   EncodeBlobTail(id_, *index_, Size(), &tail);
   KVFS_RETURN_IF_ERROR(file_->WriteAt(Size(), tail));
   next_offset_.fetch_add(tail.size(), std::memory_order_relaxed);
-  KVFS_RETURN_IF_ERROR(file_->Sync());
+  KVFS_RETURN_IF_ERROR(SyncFile(file_.get()));
   return file_->Close();
 }
 

@@ -18,6 +18,7 @@
 #include "kvcore/engine/blob_format.h"
 #include "kvcore/engine/blob_index.h"
 #include "kvcore/engine/blob_pointer.h"
+#include "kvcore/engine/durable.h"
 #include "kvcore/env/file_system.h"
 
 namespace kvfs::engine {
@@ -37,7 +38,7 @@ class BlobFileWriter {
   Status CopyRecord(uint32_t ordinal, ByteView record);
 
   // Every Put that returned before this call is durable when it returns OK.
-  Status Sync() { return file_->Sync(); }
+  Status Sync() { return SyncFile(file_.get()); }
   // Writes index and footer, syncs and closes. REQUIRES: no call beside or after it, but Size, id
   // and index.
   Status Finish();

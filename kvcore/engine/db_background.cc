@@ -4,6 +4,7 @@
 #include <cassert>
 
 #include "kvcore/engine/db_impl.h"
+#include "kvcore/engine/durable.h"
 #include "kvcore/engine/entry_filter.h"
 
 namespace kvfs::engine {
@@ -167,7 +168,7 @@ Status DbImpl::FlushOldest(const std::shared_ptr<MemLog>& memlog) {
       files.push_back(logical);
     }
     KVFS_RETURN_IF_ERROR(blobs_.SyncFiles(files));
-    return env_.files->SyncDirectory(directory_);
+    return SyncDirectory(env_.files, directory_);
   };
   const Status built = build();
   if (!built.ok()) {
@@ -259,7 +260,7 @@ Result<bool> DbImpl::Turn() {
     if (done) {
       disk_bytes_.fetch_add(rewrite_->bytes_written(), std::memory_order_relaxed);
       space_.NoteWritten(rewrite_->bytes_written());
-      KVFS_RETURN_IF_ERROR(env_.files->SyncDirectory(directory_));
+      KVFS_RETURN_IF_ERROR(SyncDirectory(env_.files, directory_));
       const auto rewrite = std::move(rewrite_);
       rewrite->Release();
       KVFS_RETURN_IF_ERROR(versions_.Apply(rewrite->edit()));
@@ -273,7 +274,7 @@ Status DbImpl::FinishCompaction() {
   const auto compaction = std::move(compaction_);
   disk_bytes_.fetch_add(compaction->bytes_written(), std::memory_order_relaxed);
   space_.NoteWritten(compaction->bytes_written());
-  KVFS_RETURN_IF_ERROR(env_.files->SyncDirectory(directory_));
+  KVFS_RETURN_IF_ERROR(SyncDirectory(env_.files, directory_));
   compaction->Release();
   const VersionEdit edit = compaction->edit();
   KVFS_RETURN_IF_ERROR(versions_.Apply(edit, [this] { waiters_.WakeAll(); }));

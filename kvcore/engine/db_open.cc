@@ -6,6 +6,7 @@
 
 #include "kvcore/engine/batch_reader.h"
 #include "kvcore/engine/db_impl.h"
+#include "kvcore/engine/durable.h"
 #include "kvcore/engine/log_reader.h"
 
 namespace kvfs::engine {
@@ -102,7 +103,7 @@ Status DbImpl::OpenStore() {
       return Status::NotFound(directory_ + " does not exist");
     }
     KVFS_RETURN_IF_ERROR(env_.files->CreateDirectory(directory_));
-    KVFS_RETURN_IF_ERROR(env_.files->SyncDirectory(ParentOf(directory_)));
+    KVFS_RETURN_IF_ERROR(SyncDirectory(env_.files, ParentOf(directory_)));
   }
   KVFS_RETURN_IF_ERROR(CheckDirectory());
   auto lock = env_.files->LockFile(Path(FileKind::kLock), options_.holder);
@@ -243,6 +244,7 @@ Status DbImpl::ReplayLogs() {
       if (!(options_.read_only && replayed.code() == Code::kCorruption)) {
         return replayed;
       }
+      (void)SetBackgroundError(replayed);  // a reader may want what comes before; it is told
       break;
     }
   }
@@ -352,7 +354,7 @@ Status DbImpl::FinishRecovery() {
     std::shared_ptr<MemLog> recovered = active_;
     KVFS_ASSIGN_OR_RETURN(auto log, OpenLog());
     const uint64_t number = log->log_number();
-    KVFS_RETURN_IF_ERROR(env_.files->SyncDirectory(directory_));
+    KVFS_RETURN_IF_ERROR(SyncDirectory(env_.files, directory_));
     auto next = std::make_shared<MemLog>();
     next->memtable = std::make_shared<MemTable>();
     next->log = std::move(log);
@@ -380,11 +382,14 @@ Status DbImpl::FinishBlobFiles() {
   for (BlobFileMeta meta : unfinished) {
     const std::string path = Path(FileKind::kBlob, meta.physical);
     blob_files_.Evict(meta.physical);
-    KVFS_RETURN_IF_ERROR(FinishBlobFile(env_.files, path, meta.physical));
+    const BlobState& state = versions_.blobs().at(meta.logical);
+    const auto referred = [&state](uint32_t ordinal) {
+      return state.live.Contains(ordinal) || state.unflushed.Contains(ordinal);
+    };
+    KVFS_RETURN_IF_ERROR(FinishBlobFile(env_.files, path, meta.physical, referred));
     KVFS_ASSIGN_OR_RETURN(const auto file, blob_files_.Get(meta.physical));
-    for (const BlobIndex::Entry& entry : file->index().Entries()) {
-      meta.record_bytes += entry.stored_size;
-    }
+    // What the index leaves out is garbage, and counts as such.
+    meta.record_bytes = file->RecordsEnd() - kBlobFileHeaderBytes;
     meta.file_bytes = file->FileSize();
     edit.blob_files.push_back(meta);
   }

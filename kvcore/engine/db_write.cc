@@ -5,6 +5,7 @@
 
 #include "kvcore/engine/batch_reader.h"
 #include "kvcore/engine/db_impl.h"
+#include "kvcore/engine/durable.h"
 
 namespace kvfs::engine {
 
@@ -261,11 +262,11 @@ Result<uint64_t> DbImpl::SyncLogs() {
     // A batch marks its blob files before it is in the log, so those marked now are enough.
     KVFS_RETURN_IF_ERROR(blobs_.SyncReferred(&syncs_));
     if (directory_dirty_.exchange(false)) {
-      KVFS_RETURN_IF_ERROR(env_.files->SyncDirectory(directory_));
+      KVFS_RETURN_IF_ERROR(SyncDirectory(env_.files, directory_));
     }
     for (const Part& part : parts) {
       if (part.memlog->synced_offset.load(std::memory_order_relaxed) < part.offset) {
-        KVFS_RETURN_IF_ERROR(part.memlog->log->file()->Sync());
+        KVFS_RETURN_IF_ERROR(SyncFile(part.memlog->log->file()));
         syncs_.fetch_add(1, std::memory_order_relaxed);
         part.memlog->synced_offset.store(part.offset, std::memory_order_relaxed);
         part.memlog->log->MarkSynced(part.offset);

@@ -5,6 +5,7 @@
 #include <cstring>
 
 #include "kvcore/base/coding.h"
+#include "kvcore/engine/durable.h"
 
 namespace kvfs::engine {
 namespace {
@@ -110,7 +111,7 @@ Status PrewriteLog(env::FileSystem* files, const std::string& path, uint64_t byt
     const uint64_t size = std::min<uint64_t>(zeros.size(), bytes - offset);
     KVFS_RETURN_IF_ERROR(file->WriteAt(offset, ByteView(zeros).substr(0, size)));
   }
-  KVFS_RETURN_IF_ERROR(file->Sync());
+  KVFS_RETURN_IF_ERROR(SyncFile(file.get()));
   return file->Close();
 }
 

@@ -1,6 +1,7 @@
 // The part of VersionSet that reads and writes manifest files.
 #include <utility>
 
+#include "kvcore/engine/durable.h"
 #include "kvcore/engine/log_reader.h"
 #include "kvcore/engine/version_set.h"
 
@@ -89,8 +90,8 @@ Result<std::unique_ptr<LogWriter>> WriteManifest(env::FileSystem* files,
   Bytes record;
   state.Encode(&record);
   KVFS_RETURN_IF_ERROR(manifest->AddRecord(record).status());
-  KVFS_RETURN_IF_ERROR(manifest->file()->Sync());
-  KVFS_RETURN_IF_ERROR(files->SyncDirectory(directory));
+  KVFS_RETURN_IF_ERROR(SyncFile(manifest->file()));
+  KVFS_RETURN_IF_ERROR(SyncDirectory(files, directory));
   KVFS_RETURN_IF_ERROR(
       files->WriteFileAtomically(directory, MakeFileName(FileKind::kCurrent),
                                  MakeFileName(FileKind::kManifest, number) + "\n"));

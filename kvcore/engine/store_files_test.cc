@@ -107,18 +107,21 @@ TEST_F(StoreFilesTest, ASpareLogIsWrittenOverAndRecycled) {
 }
 
 TEST_F(StoreFilesTest, ABlobFileWhoseWriterDiedIsFinished) {
+  BlobPointer unwanted;
   BlobPointer kept;
   BlobPointer cut;
   {
     auto writer = NewBlobFile(3, 4);
+    unwanted = *writer->Put("nothing refers to this");
     kept = *writer->Put(Bytes(100'000, 'k'));
     cut = *writer->Put(Bytes(100'000, 'c'));
   }
   const std::string path = Path(FileKind::kBlob, 4);
   const uint64_t size = *files_.FileSize(path);
   ASSERT_TRUE(OpenForWriting(FileKind::kBlob, 4, Create::kKeep)->Truncate(size - 1).ok());
-  ASSERT_TRUE(FinishBlobFile(&files_, path, 4).ok());
-  ASSERT_TRUE(FinishBlobFile(&files_, path, 4).ok());  // nothing left to do
+  const auto referred = [&unwanted](uint32_t ordinal) { return ordinal != unwanted.ordinal; };
+  ASSERT_TRUE(FinishBlobFile(&files_, path, 4, referred).ok());
+  ASSERT_TRUE(FinishBlobFile(&files_, path, 4, referred).ok());  // nothing left to do
 
   BlobFileCache cache(&files_, directory_.path(), 10);
   auto file = cache.Get(4);
@@ -127,6 +130,7 @@ TEST_F(StoreFilesTest, ABlobFileWhoseWriterDiedIsFinished) {
   EXPECT_EQ((*file)->index().Count(), 1u);
   EXPECT_EQ(*(*file)->Read(kept), Bytes(100'000, 'k'));
   EXPECT_EQ((*file)->Read(cut).status().code(), Code::kCorruption);
+  EXPECT_EQ((*file)->Read(unwanted).status().code(), Code::kCorruption);
   EXPECT_TRUE((*file)->VerifyAll(true).ok());
 }
 

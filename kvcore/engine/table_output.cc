@@ -1,5 +1,6 @@
 #include "kvcore/engine/table_output.h"
 
+#include "kvcore/engine/durable.h"
 #include "kvcore/engine/file_names.h"
 
 namespace kvfs::engine {
@@ -29,7 +30,7 @@ TableOutput::~TableOutput() {
 
 Result<TableMeta> TableOutput::Finish() {
   KVFS_ASSIGN_OR_RETURN(const TableProperties properties, builder_->Finish());
-  KVFS_RETURN_IF_ERROR(file_->Sync());
+  KVFS_RETURN_IF_ERROR(SyncFile(file_.get()));
   KVFS_RETURN_IF_ERROR(file_->Close());
   finished_ = true;
   return MakeTableMeta(number_, builder_->FileSize(), properties);

@@ -1,4 +1,5 @@
 #include "kvcore/engine/version_set.h"
+#include "kvcore/engine/durable.h"
 
 #include <algorithm>
 #include <cassert>
@@ -251,7 +252,10 @@ Status VersionSet::Write(const VersionEdit& edit) {
     manifest_damaged_ = true;
     return end.error();
   }
-  KVFS_RETURN_IF_ERROR(manifest_->file()->Sync());
+  if (const Status synced = SyncFile(manifest_->file()); !synced.ok()) {
+    manifest_damaged_ = true;  // the edit may be there or not: nothing may follow it
+    return synced;
+  }
   PromiseManifest(*end);
   return Status::Ok();
 }
