@@ -38,14 +38,6 @@ sigset_t StopSignals() {
   return signals;
 }
 
-std::string Describe(int status) {
-  if (WIFSIGNALED(status)) {
-    return "was killed by signal " + std::to_string(WTERMSIG(status)) + " (" +
-           strsignal(WTERMSIG(status)) + ")";
-  }
-  return "ended with exit code " + std::to_string(WEXITSTATUS(status));
-}
-
 // Waits for the child's end and passes stop signals on to it. True if one came.
 bool WaitForChild(pid_t child, int* status) {
   sigset_t signals = StopSignals();
@@ -96,19 +88,21 @@ class Supervisor {
         _exit(server_(&report));
       }
       if (ready_fd_ >= 0) {
-        close(ready_fd_);  // the first server holds it now
+        // The first server has them now, and gives them up when it is ready.
+        close(ready_fd_);
         ready_fd_ = -1;
+        GiveUpTerminal();
       }
       int status = 0;
       const bool stopping = WaitForChild(child, &status);
-      if (WIFEXITED(status) && WEXITSTATUS(status) == kExitOk) {
-        return kExitOk;
+      if (WIFEXITED(status)) {  // by its own decision, and it has said why
+        return WEXITSTATUS(status);
       }
-      if (stopping || !*served_) {  // told to stop; or never worked, and the command says why
+      if (stopping || !*served_) {  // told to stop; or never worked, and the command says so
         return kExitFailed;
       }
-      log_line_("the daemon " + Describe(status));
-      GiveUpTerminal();
+      log_line_("the daemon was killed by signal " + std::to_string(WTERMSIG(status)) + " (" +
+                strsignal(WTERMSIG(status)) + ")");
       const auto delay = policy_.OnCrash(MonotonicMillis());
       if (!delay.has_value()) {
         log_line_(
@@ -124,7 +118,7 @@ class Supervisor {
   }
 
  private:
-  // The command that started all this may have gone; so has what its terminal was.
+  // So that whoever waits for the end of the command's output does not wait for the daemon's.
   static void GiveUpTerminal() {
     const int null = open("/dev/null", O_RDWR | O_CLOEXEC);
     if (null >= 0) {

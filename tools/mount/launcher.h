@@ -4,8 +4,8 @@
 //   kvfs mount  --fork-->  supervisor  --fork-->  server
 //
 // The command waits until the first server reports that it is ready, or why not. The
-// supervisor ends when a server ends by itself (exit code 0), when it is told to stop
-// (SIGTERM, passed on to the server), and when the server crashes too often.
+// supervisor ends when a server exits by itself, when it is told to stop (SIGTERM, passed
+// on to the server), and when servers are killed by signals too often.
 #pragma once
 
 #include <functional>

@@ -159,11 +159,9 @@ std::vector<std::string> LibfuseOptions(const MountOptions& options, bool is_roo
 }
 
 MemoryPlan DivideMemory(uint64_t total) {
-  // Up to three memtables exist at once; what is not named here is for buffers in flight, tables
-  // being built and the remembered inodes.
+  // A quarter stays for buffers in flight, tables being built and the remembered inodes.
   const uint64_t eighth = total / 8;
-  return MemoryPlan{.memtable = std::clamp<uint64_t>(total / 16, 4u << 20, 64u << 20),
-                    .block_cache = eighth,
+  return MemoryPlan{.store = 3 * eighth,
                     .write_buffer = std::min<uint64_t>(eighth, uint64_t{16} << 30),
                     .chunk_cache = 2 * eighth};
 }

@@ -17,6 +17,7 @@ struct MountOptions {
   uint64_t memory_bytes = 512u << 20;  // 64 MiB .. 1 TiB
   bool read_only = false;
   bool nonempty = false;
+  bool supervised = false;  // a supervisor is the parent of this process
   bool allow_other = false;
   bool default_permissions = false;
   std::vector<std::string> kernel;  // passed on to mount(2) as they are
@@ -36,8 +37,7 @@ std::vector<std::string> LibfuseOptions(const MountOptions& options, bool is_roo
 
 // How the memory of `--memory` is divided, bytes.
 struct MemoryPlan {
-  uint64_t memtable = 0;
-  uint64_t block_cache = 0;
+  uint64_t store = 0;  // memtables and block cache
   uint64_t write_buffer = 0;
   uint64_t chunk_cache = 0;
 };

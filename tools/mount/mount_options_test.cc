@@ -85,7 +85,7 @@ TEST(MountOptions, RootMountsForEverybody) {
 TEST(MountOptions, MemoryIsNotGivenOutTwice) {
   for (uint64_t total : {uint64_t{64} << 20, uint64_t{512} << 20, uint64_t{1} << 40}) {
     MemoryPlan plan = DivideMemory(total);
-    EXPECT_LE(3 * plan.memtable + plan.block_cache + plan.write_buffer + plan.chunk_cache, total);
+    EXPECT_LE(plan.store + plan.write_buffer + plan.chunk_cache, total);
   }
 }
 

@@ -80,6 +80,18 @@ void FlushPages(const std::string& mountpoint) {
   }
 }
 
+// A daemon takes its record away once everything is written back.
+Status CheckCleanEnd(const MountEntry& mount, const RunRecord& before) {
+  const auto after = ReadRunRecord(mount.source);
+  if (after.has_value() && after->pid == before.pid && after->start_ticks == before.start_ticks) {
+    return Status::IoError(mount.mountpoint +
+                           " is unmounted, but its daemon ended before everything was written "
+                           "back; the reason is in " +
+                           mount.source + "/kvfs.log");
+  }
+  return Status::Ok();
+}
+
 Status UmountGently(const MountEntry& mount, const std::optional<RunRecord>& record,
                     const UmountOptions& options) {
   FlushPages(mount.mountpoint);
@@ -89,12 +101,12 @@ Status UmountGently(const MountEntry& mount, const std::optional<RunRecord>& rec
   }
   const auto gone = [&] { return !record->DaemonLives(); };
   if (WaitUntil(3000, gone)) {
-    return Status::Ok();
+    return CheckCleanEnd(mount, *record);
   }
   std::fprintf(stderr, "kvfs umount: %s is unmounted; the daemon (pid %d) is still writing back\n",
                mount.mountpoint.c_str(), record->pid);
   if (WaitUntil(options.deadline_millis, gone)) {
-    return Status::Ok();
+    return CheckCleanEnd(mount, *record);
   }
   return Status::Busy(mount.mountpoint + " is unmounted, but its daemon (pid " +
                       std::to_string(record->pid) + ") has not finished writing back to " +

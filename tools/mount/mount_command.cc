@@ -1,0 +1,72 @@
+#include "tools/mount/mount_command.h"
+
+#include <signal.h>
+#include <unistd.h>
+
+#include <utility>
+
+#include "tools/common/exit_code.h"
+#include "tools/common/log.h"
+#include "tools/common/paths.h"
+#include "tools/mount/launcher.h"
+#include "tools/mount/mount_checks.h"
+#include "tools/mount/mount_service.h"
+
+namespace kvfs::tools {
+namespace {
+
+void PrepareProcess() {
+  InstallCrashTrace();
+  signal(SIGPIPE, SIG_IGN);
+  sigset_t signals;
+  sigemptyset(&signals);
+  for (int number : {SIGTERM, SIGINT, SIGHUP}) {
+    sigaddset(&signals, number);
+  }
+  sigprocmask(SIG_BLOCK, &signals, nullptr);
+  [[maybe_unused]] int result = chdir("/");  // keeps nothing busy
+}
+
+Status ServeInForeground(const MountPlaces& places, const MountOptions& options) {
+  PrepareProcess();
+  LogToStderr();
+  KVFS_ASSIGN_OR_RETURN(auto service, MountService::Start(places, options, false));
+  return service->Run();
+}
+
+int ServeInBackground(const std::string& mountpoint, const MountOptions& options,
+                      ReadyReport* report) {
+  PrepareProcess();
+  // Again, because after a crash the dead mount has to be taken away first.
+  Result<MountPlaces> places = PrepareMount(mountpoint, options);
+  if (!places.ok()) {
+    report->Failed(places.error().message());
+    return kExitFailed;
+  }
+  auto service = MountService::Start(*places, options, true);
+  if (!service.ok()) {
+    report->Failed(service.error().message());
+    return kExitFailed;
+  }
+  report->Ready();
+  return (*service)->Run().ok() ? kExitOk : kExitFailed;
+}
+
+}  // namespace
+
+Status Mount(const std::string& mountpoint, const MountOptions& options, bool foreground) {
+  KVFS_ASSIGN_OR_RETURN(MountPlaces places, PrepareMount(mountpoint, options));
+  KVFS_RETURN_IF_ERROR(MakeDirectories(places.data_directory));
+  MountOptions settled = options;
+  settled.data = places.data_directory;
+  settled.supervised = !foreground;
+  if (foreground) {
+    return ServeInForeground(places, settled);
+  }
+  const std::string log = places.data_directory + "/kvfs.log";
+  return Launch(
+      [&](ReadyReport* report) { return ServeInBackground(places.mountpoint, settled, report); },
+      [&](const std::string& line) { AppendLogLine(log, line); });
+}
+
+}  // namespace kvfs::tools

@@ -1,0 +1,274 @@
+#include "tools/mount/mount_service.h"
+
+#include <fcntl.h>
+#include <poll.h>
+#include <signal.h>
+#include <spdlog/spdlog.h>
+#include <sys/signalfd.h>
+#include <sys/stat.h>
+#include <sys/sysmacros.h>
+#include <unistd.h>
+
+#include <algorithm>
+#include <array>
+#include <cerrno>
+#include <chrono>
+#include <cstring>
+#include <fstream>
+#include <thread>
+#include <utility>
+
+#include "fs/fuse/fuse_mount.h"
+#include "fs/vfs/vfs.h"
+#include "kvcore/env/posix/blocking_wait.h"
+#include "kvcore/env/posix/posix_env.h"
+#include "kvcore/node/node.h"
+#include "kvcore/ops/admin_service.h"
+#include "kvcore/ops/store_admin.h"
+#include "tools/common/admin_server.h"
+#include "tools/common/log.h"
+#include "tools/common/mounts.h"
+#include "tools/common/paths.h"
+#include "tools/common/process.h"
+#include "tools/common/version.h"
+#include "tools/mount/run_record.h"
+#include "tools/mount/status_parts.h"
+
+namespace kvfs::tools {
+namespace {
+
+using env::posix::BlockingWait;
+using std::chrono::milliseconds;
+using std::chrono::steady_clock;
+
+constexpr int64_t kPredecessorMillis = 120'000;  // it may have much to write back
+constexpr int64_t kDrainMicros = 60'000'000;
+constexpr unsigned kAnswerSeconds = 60;
+constexpr int kReadAheadKib = 1024;
+
+int SchedulerThreads() {
+  return static_cast<int>(std::clamp(std::thread::hardware_concurrency(), 2u, 8u));
+}
+
+node::NodeOptions ToNodeOptions(const MountPlaces& places, const MountOptions& options) {
+  node::NodeOptions node;
+  node.memory_bytes = DivideMemory(options.memory_bytes).store;
+  node.capacity_bytes = options.capacity_bytes;
+  node.holder = "pid " + std::to_string(getpid()) + ", mounting it at " + places.mountpoint;
+  return node;
+}
+
+fs::VfsOptions ToVfsOptions(const MountOptions& options) {
+  const MemoryPlan memory = DivideMemory(options.memory_bytes);
+  fs::VfsOptions vfs;
+  vfs.files.write_buffer_bytes = memory.write_buffer;
+  vfs.files.chunk_cache_bytes = memory.chunk_cache;
+  return vfs;
+}
+
+// Opens the store. One whose mount was just taken away is waited for: its daemon writes back.
+Result<std::unique_ptr<node::Node>> OpenNode(const MountPlaces& places, const MountOptions& options,
+                                             env::Env env) {
+  const auto deadline = steady_clock::now() + milliseconds(kPredecessorMillis);
+  for (;;) {
+    auto node =
+        BlockingWait(node::Node::Open(ToNodeOptions(places, options), env, places.data_directory));
+    if (node.ok() || node.error().code() != Code::kBusy) {
+      return node;
+    }
+    const auto mount = MountOfData(ReadMounts(), places.data_directory);
+    if (mount.has_value() || steady_clock::now() >= deadline) {
+      return Status::Busy("the data directory " + places.data_directory +
+                          " is in use: " + node.error().message());
+    }
+    std::this_thread::sleep_for(milliseconds(50));
+  }
+}
+
+// The kernel reads ahead 128 KiB on FUSE unless told otherwise, which only root can.
+void RaiseReadAhead(const std::string& mountpoint) {
+  struct stat attr {};
+  if (geteuid() == 0 && stat(mountpoint.c_str(), &attr) == 0) {
+    std::ofstream("/sys/class/bdi/" + std::to_string(major(attr.st_dev)) + ":" +
+                  std::to_string(minor(attr.st_dev)) + "/read_ahead_kb")
+        << kReadAheadKib;
+  }
+}
+
+class MountServiceImpl final : public MountService {
+ public:
+  MountServiceImpl(const MountPlaces& places, const MountOptions& options)
+      : places_(places), options_(options), env_(SchedulerThreads()) {}
+  ~MountServiceImpl() override {
+    if (signals_ >= 0) {
+      close(signals_);
+    }
+  }
+
+  Status Start(bool log_to_file) {
+    KVFS_ASSIGN_OR_RETURN(node_, OpenNode(places_, options_, env_.env()));
+    if (log_to_file) {
+      KVFS_RETURN_IF_ERROR(LogToFile(places_.data_directory + "/kvfs.log"));
+    }
+    KVFS_RETURN_IF_ERROR(StartVfs());
+    Status status = StartMount();
+    if (!status.ok()) {
+      (void)TakeDown();
+    }
+    return status;
+  }
+
+  Status Run() override {
+    std::array<pollfd, 2> sources{pollfd{.fd = signals_, .events = POLLIN, .revents = 0},
+                                  pollfd{.fd = mount_->ended_fd(), .events = POLLIN, .revents = 0}};
+    while (poll(sources.data(), sources.size(), -1) < 0 && errno == EINTR) {
+    }
+    const bool told_to_stop = sources[0].revents != 0;
+    if (told_to_stop) {
+      spdlog::info("told to stop; unmounting {}", places_.mountpoint);
+      FlushPages();
+    } else {
+      spdlog::info("{} was unmounted", places_.mountpoint);
+    }
+    Status status = TakeDown();
+    if (status.ok()) {
+      spdlog::info("everything is written back; done");
+    } else {
+      spdlog::error("not everything was written back: {}", status.ToString());
+    }
+    return status;
+  }
+
+ private:
+  Status StartVfs() {
+    vfs_ = fs::Vfs::Create(ToVfsOptions(options_), node_->client(), env_.env());
+    const fs::Errno error =
+        BlockingWait(vfs_->Start(fs::Credentials{.uid = geteuid(), .gid = getegid()}));
+    if (!error.ok()) {
+      vfs_.reset();
+      return Status::IoError("the filesystem in " + places_.data_directory +
+                             " cannot be started: " + std::strerror(error.value()));
+    }
+    return Status::Ok();
+  }
+
+  Status StartMount() {
+    KVFS_RETURN_IF_ERROR(WatchSignals());
+    fs::FuseOptions fuse = options_.fuse;
+    fuse.data_directory = places_.data_directory;
+    if (fuse.source.empty()) {
+      fuse.source = places_.data_directory;
+    }
+    fuse.mount_options = LibfuseOptions(options_, geteuid() == 0);
+    KVFS_ASSIGN_OR_RETURN(mount_, fs::FuseMount::Create(fuse, vfs_.get(), places_.mountpoint));
+    mount_->Start();
+    KVFS_RETURN_IF_ERROR(AwaitAnswer());
+    RaiseReadAhead(places_.mountpoint);
+
+    status_.emplace(places_, options_, vfs_.get());
+    admin_.RegisterStatus(&*status_);
+    store_admin_.emplace(node_.get());
+    store_admin_->RegisterWith(&admin_);
+    KVFS_ASSIGN_OR_RETURN(admin_server_, AdminServer::Start(places_.data_directory, &admin_));
+    KVFS_RETURN_IF_ERROR(WriteRunRecord(places_.data_directory, MakeRecord()));
+    spdlog::info("kvfs {}: {} is mounted at {}", kVersion, places_.data_directory,
+                 places_.mountpoint);
+    return Status::Ok();
+  }
+
+  Status WatchSignals() {
+    sigset_t signals;
+    sigemptyset(&signals);
+    for (int number : {SIGTERM, SIGINT, SIGHUP}) {
+      sigaddset(&signals, number);
+    }
+    signals_ = signalfd(-1, &signals, SFD_CLOEXEC);
+    return signals_ >= 0 ? Status::Ok() : ErrnoStatus("cannot watch signals", errno);
+  }
+
+  // The mount counts as there once it answers; if it never does, the process ends (SIGALRM).
+  Status AwaitAnswer() {
+    alarm(kAnswerSeconds);
+    struct stat attr {};
+    const int result = stat(places_.mountpoint.c_str(), &attr);
+    const int error = errno;
+    alarm(0);
+    return result == 0 ? Status::Ok() : ErrnoStatus(places_.mountpoint + " does not answer", error);
+  }
+
+  RunRecord MakeRecord() const {
+    RunRecord record{.pid = getpid(), .start_ticks = StartTicks(getpid())};
+    record.mountpoint = places_.mountpoint;
+    if (options_.supervised) {
+      record.supervisor = getppid();
+      record.supervisor_ticks = StartTicks(record.supervisor);
+    }
+    return record;
+  }
+
+  // Pages that programs dirtied through mmap are still with the kernel; the threads serve.
+  void FlushPages() {
+    const int fd = open(places_.mountpoint.c_str(), O_RDONLY | O_DIRECTORY | O_CLOEXEC);
+    if (fd >= 0) {
+      syncfs(fd);
+      close(fd);
+    }
+  }
+
+  Status TakeDown() {
+    admin_server_.reset();
+    if (mount_ != nullptr) {
+      Status stopped = mount_->Stop(kDrainMicros);
+      if (!stopped.ok()) {
+        spdlog::error("{}", stopped.ToString());
+        spdlog::shutdown();
+        _exit(1);  // requests still run: nothing under them can be taken away
+      }
+      mount_.reset();
+    }
+    Status status;
+    if (vfs_ != nullptr) {
+      const fs::Errno error = BlockingWait(vfs_->Stop());
+      if (!error.ok()) {
+        status = Status::IoError(std::string("buffered data could not be written: ") +
+                                 std::strerror(error.value()));
+      }
+      vfs_.reset();
+    }
+    if (node_ != nullptr) {
+      Status closed = BlockingWait(node_->Close());
+      if (status.ok()) {
+        status = std::move(closed);
+      }
+      if (status.ok()) {
+        RemoveRunRecord(places_.data_directory);  // while the store's lock is still held
+      }
+      node_.reset();
+    }
+    return status;
+  }
+
+  const MountPlaces places_;
+  const MountOptions options_;
+  env::posix::PosixEnv env_;
+  std::unique_ptr<node::Node> node_;
+  std::unique_ptr<fs::Vfs> vfs_;
+  std::unique_ptr<fs::FuseMount> mount_;
+  std::optional<StatusParts> status_;
+  std::optional<ops::StoreAdmin> store_admin_;
+  ops::AdminService admin_;
+  std::unique_ptr<AdminServer> admin_server_;
+  int signals_ = -1;
+};
+
+}  // namespace
+
+Result<std::unique_ptr<MountService>> MountService::Start(const MountPlaces& places,
+                                                          const MountOptions& options,
+                                                          bool log_to_file) {
+  auto service = std::make_unique<MountServiceImpl>(places, options);
+  KVFS_RETURN_IF_ERROR(service->Start(log_to_file));
+  return std::unique_ptr<MountService>(std::move(service));
+}
+
+}  // namespace kvfs::tools
