@@ -1,0 +1,167 @@
+#include "tools/admin/commands.h"
+
+#include <sys/stat.h>
+
+#include <cerrno>
+#include <cstdio>
+
+#include "kvcore/engine/dump.h"
+#include "kvcore/env/posix/posix_env.h"
+#include "tools/admin/ask.h"
+#include "tools/admin/check_directory.h"
+#include "tools/admin/locate.h"
+#include "tools/admin/render.h"
+#include "tools/common/exit_code.h"
+#include "tools/common/mounts.h"
+#include "tools/common/paths.h"
+#include "tools/common/size.h"
+
+namespace kvfs::tools {
+namespace {
+
+using nlohmann::json;
+
+void PrintJson(const json& value) {
+  std::printf("%s\n", value.dump(2, ' ', false, json::error_handler_t::replace).c_str());
+}
+
+template <typename Answer>
+int Print(const AdminFlags& flags, const Answer& answer) {
+  if (flags.json) {
+    PrintJson(ToJson(answer));
+  } else {
+    std::fputs(ToText(answer).c_str(), stdout);
+  }
+  return kExitOk;
+}
+
+// Where only a running daemon can answer.
+Result<ops::AdminResponse> AskMounted(const std::string& data, const ops::AdminRequest& request) {
+  auto response = Ask(data, request);
+  if (!response.ok() && response.error().code() == Code::kNotFound &&
+      !MountOfData(ReadMounts(), data).has_value()) {
+    return Status::NotFound("no daemon serves " + data + ": it is not mounted (kvfs mount --data " +
+                            data + " MOUNTPOINT)");
+  }
+  return response;
+}
+
+// "/a/b" of a canonical path below the mount point.
+std::string PathInMount(const std::string& path) {
+  const auto mount = MountOf(ReadMounts(), path);
+  if (!mount.has_value() || mount->mountpoint == path) {
+    return "/";
+  }
+  return mount->mountpoint == "/" ? path : path.substr(mount->mountpoint.size());
+}
+
+json SpaceJson(uint64_t before, uint64_t after) {
+  return {{"disk_bytes_before", before}, {"disk_bytes_after", after}};
+}
+
+}  // namespace
+
+Result<int> StatusCommand(const AdminFlags& flags) {
+  KVFS_ASSIGN_OR_RETURN(const std::string data, LocateStore(flags.store));
+  ops::AdminRequest request;
+  request.mutable_status();
+  KVFS_ASSIGN_OR_RETURN(const auto response, AskMounted(data, request));
+  Print(flags, response.status());
+  return response.status().store().read_only() ? kExitProblems : kExitOk;
+}
+
+Result<int> ExplainCommand(const AdminFlags& flags, const std::string& path) {
+  KVFS_ASSIGN_OR_RETURN(const std::string canonical, CanonicalPath(path));
+  KVFS_ASSIGN_OR_RETURN(const std::string data, StoreOfFile(canonical));
+  struct stat attr {};
+  if (lstat(canonical.c_str(), &attr) != 0) {
+    return ErrnoStatus("cannot look at " + path, errno);
+  }
+  ops::AdminRequest request;
+  request.mutable_explain()->set_path(PathInMount(canonical));
+  request.mutable_explain()->set_ino(attr.st_ino);
+  KVFS_ASSIGN_OR_RETURN(auto response, AskMounted(data, request));
+  response.mutable_explain()->set_path(canonical);
+  return Print(flags, response.explain());
+}
+
+Result<int> CheckpointCommand(const AdminFlags& flags, const std::string& directory) {
+  KVFS_ASSIGN_OR_RETURN(const std::string data, LocateStore(flags.store));
+  KVFS_ASSIGN_OR_RETURN(const std::string target, CanonicalPath(directory));
+  ops::AdminRequest request;
+  request.mutable_checkpoint()->set_directory(target);
+  KVFS_ASSIGN_OR_RETURN(const auto response, AskMounted(data, request));
+  (void)response;
+  if (flags.json) {
+    PrintJson({{"checkpoint", target}, {"of", data}});
+  } else {
+    std::printf("%s is now a store of its own: a copy of %s at this moment\n", target.c_str(),
+                data.c_str());
+  }
+  return kExitOk;
+}
+
+Result<int> CollectCommand(const AdminFlags& flags) {
+  KVFS_ASSIGN_OR_RETURN(const std::string data, LocateStore(flags.store));
+  ops::AdminRequest request;
+  request.mutable_collect();
+  KVFS_ASSIGN_OR_RETURN(const auto response, AskMounted(data, request));
+  const auto& collected = response.collect();
+  if (flags.json) {
+    PrintJson(SpaceJson(collected.disk_bytes_before(), collected.disk_bytes_after()));
+  } else {
+    std::printf("%s: %s before, %s now\n", data.c_str(),
+                FormatSize(collected.disk_bytes_before()).c_str(),
+                FormatSize(collected.disk_bytes_after()).c_str());
+  }
+  return kExitOk;
+}
+
+Result<int> EngineStatsCommand(const AdminFlags& flags) {
+  KVFS_ASSIGN_OR_RETURN(const std::string data, LocateStore(flags.store));
+  ops::AdminRequest request;
+  request.mutable_engine_stats();
+  KVFS_ASSIGN_OR_RETURN(const auto response, AskMounted(data, request));
+  return Print(flags, response.engine_stats().stats());
+}
+
+Result<int> EngineDumpCommand(const AdminFlags& flags, const std::string& file) {
+  env::posix::PosixFileSystem files;
+  json lines = json::array();
+  const Status status = engine::DumpFile(&files, file, [&](const std::string& line) {
+    if (flags.json) {
+      lines.push_back(line);
+    } else {
+      std::printf("%s\n", line.c_str());
+    }
+  });
+  if (flags.json) {
+    PrintJson({{"file", file}, {"lines", lines}, {"error", status.ok() ? "" : status.message()}});
+  }
+  if (status.code() == Code::kCorruption) {
+    std::fprintf(stderr, "kvfs-admin engine dump: %s\n", status.message().c_str());
+    return kExitProblems;
+  }
+  KVFS_RETURN_IF_ERROR(status);
+  return kExitOk;
+}
+
+Result<int> FsckCommand(const AdminFlags& flags, const FsckFlags& fsck) {
+  KVFS_ASSIGN_OR_RETURN(const std::string data, LocateStore(flags.store));
+  ops::AdminRequest request;
+  request.mutable_check()->set_skip_chunk_bytes(fsck.skip_bytes);
+  auto response =
+      fsck.repair ? Result<ops::AdminResponse>(Status::NotFound("")) : Ask(data, request);
+  admin::CheckResponse check;
+  if (response.ok()) {
+    check = response->check();
+  } else if (response.error().code() == Code::kNotFound) {
+    KVFS_ASSIGN_OR_RETURN(check, CheckDirectory(data, fsck));
+  } else {
+    return response.error();
+  }
+  Print(flags, check);
+  return check.problem_count() == 0 ? kExitOk : kExitProblems;
+}
+
+}  // namespace kvfs::tools
