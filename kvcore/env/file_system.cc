@@ -13,11 +13,17 @@ Result<Bytes> FileSystem::ReadFile(const std::string& path) {
 Status FileSystem::WriteFileAtomically(const std::string& directory, const std::string& name,
                                        ByteView data) {
   const std::string temporary = directory + "/" + name + ".tmp";
-  KVFS_ASSIGN_OR_RETURN(auto file, OpenWritable(temporary, Create::kTruncate));
-  KVFS_RETURN_IF_ERROR(file->WriteAt(0, data));
-  KVFS_RETURN_IF_ERROR(file->Sync());
-  KVFS_RETURN_IF_ERROR(file->Close());
-  KVFS_RETURN_IF_ERROR(Rename(temporary, directory + "/" + name));
+  const auto put = [&]() -> Status {
+    KVFS_ASSIGN_OR_RETURN(auto file, OpenWritable(temporary, Create::kTruncate));
+    KVFS_RETURN_IF_ERROR(file->WriteAt(0, data));
+    KVFS_RETURN_IF_ERROR(file->Sync());
+    KVFS_RETURN_IF_ERROR(file->Close());
+    return Rename(temporary, directory + "/" + name);
+  };
+  if (Status status = put(); !status.ok()) {
+    (void)Unlink(temporary);  // on a full disk it would hold space; it may also not exist
+    return status;
+  }
   return SyncDirectory(directory);
 }
 

@@ -120,9 +120,10 @@ Status SimDisk::CreateDirectory(const std::string& path) {
 }
 
 Status SimDisk::Rename(const std::string& from, const std::string& to) {
-  KVFS_ASSIGN_OR_RETURN(const SimNodePtr moved, Find(from));
+  // Both parents are looked up before either name, as the kernel does.
   KVFS_ASSIGN_OR_RETURN(const Place source, FindPlace(from));
   KVFS_ASSIGN_OR_RETURN(const Place target, FindPlace(to));
+  KVFS_ASSIGN_OR_RETURN(const SimNodePtr moved, Find(from));
   if (const auto it = target.directory->entries.find(target.name);
       it != target.directory->entries.end()) {
     const SimNode& replaced = *it->second;
@@ -151,10 +152,13 @@ Status SimDisk::Rename(const std::string& from, const std::string& to) {
 }
 
 Status SimDisk::Link(const std::string& from, const std::string& to) {
-  KVFS_ASSIGN_OR_RETURN(const SimNodePtr node, FindFile(from));
+  KVFS_ASSIGN_OR_RETURN(const SimNodePtr node, Find(from));
   KVFS_ASSIGN_OR_RETURN(const Place place, FindPlace(to));
   if (place.directory->entries.contains(place.name)) {
     return Status::AlreadyExists(to + ": File exists");
+  }
+  if (node->is_directory) {
+    return Status::IoError(from + ": Operation not permitted");
   }
   Apply(place.directory, {{{place.name, node}}, ++last_change_, {}});
   return {};

@@ -138,6 +138,15 @@ TEST_F(SimFileSystemTest, AtomicFileIsWholeAtEveryCrash) {
   EXPECT_EQ(*files_.ReadFile("/d/f"), "new");
 }
 
+TEST_F(SimFileSystemTest, AtomicFileThatFailsLeavesTheOldOneAndNoTemporary) {
+  ASSERT_TRUE(files_.WriteFileAtomically("/d", "f", "old").ok());
+  for (auto kind : {OpKind::kCreate, OpKind::kWrite, OpKind::kSync, OpKind::kRename}) {
+    files_.Inject({.kinds = KindSet(kind), .code = Code::kNoSpace});
+    EXPECT_EQ(files_.WriteFileAtomically("/d", "f", "new").code(), Code::kNoSpace);
+    EXPECT_EQ(Show(files_, "/d"), "f=old ");
+  }
+}
+
 TEST_F(SimFileSystemTest, MinimumKeepsOnlyWhatIsSynced) {
   Write("/d/synced", "yes");
   ASSERT_TRUE(files_.SyncDirectory("/d").ok());
