@@ -1,5 +1,6 @@
 #include "fs/meta/inode_store.h"
 
+#include <algorithm>
 #include <cassert>
 #include <optional>
 #include <utility>
@@ -157,7 +158,7 @@ client::Write PutDirectoryTimes(TimeSpec now, client::HybridTime set_at) {
 }
 
 void SetTime(pb::Time* time, TimeSpec value, client::HybridTime set_at) {
-  time->set_seconds(value.seconds);
+  time->set_seconds(std::clamp(value.seconds, -kMaxTimeSeconds, kMaxTimeSeconds));
   time->set_nanos(value.nanos);
   time->set_set_at(set_at);
 }

@@ -48,7 +48,9 @@ client::Write EraseRecord(const LoadedInode& loaded);
 // A directory's mtime and ctime, after a change of its entries. Asserts nothing.
 client::Write PutDirectoryTimes(TimeSpec now, client::HybridTime set_at);
 
-// The times of a record are registers: of two concurrent values the one set later stays.
+// The times of a record are registers: of two concurrent values the one set later stays. Kept
+// within some 34,000 years of 1970, as other filesystems keep theirs within what they can store.
+inline constexpr int64_t kMaxTimeSeconds = int64_t{1} << 40;
 void SetTime(pb::Time* time, TimeSpec value, client::HybridTime set_at);
 TimeSpec GetTime(const pb::Time& time);
 
