@@ -95,6 +95,14 @@ Task<FsResult<OpenReply>> VfsImpl::OpenRef(InodeRef ref, int flags) {
   file->flags = flags;
   {
     auto guard = co_await open_set_.HoldOpens(ref.ino);
+    // An unlink may have come first; the guard keeps the next one away.
+    auto attr = co_await namespace_.GetAttr(ref);
+    if (!attr.ok()) {
+      co_return attr.error();
+    }
+    if (!S_ISREG(attr->mode)) {
+      co_return Errno(ENXIO);
+    }
     auto opened = co_await files_->Open(ref);
     if (!opened.ok()) {
       co_return opened.error();
