@@ -88,11 +88,14 @@ class DbImpl final : public Db {
   Status CheckDirectory();  // refuses what is not ours; changes nothing
   Status TakeUp();          // an existing store: its manifest, and that its files are there
   Status CreateStore();
+  Status WriteFormat(const std::string& directory);
   Status ReplayLogs();
   Status ReplayLog(uint64_t number, bool* ended);
   Status ApplyRecovered(const struct LogPayload& payload);
   Status FinishRecovery();
   Status FinishBlobFiles();
+  Result<BlobFileMeta> CopyBlobFile(const BlobState& state);
+  Result<BlobFileMeta> FinishInPlace(const BlobState& state);
   Status RemoveLeftovers();
   void StartBackground();
 
@@ -113,6 +116,10 @@ class DbImpl final : public Db {
   void PinView(const ReadOptions& options, std::shared_ptr<const ReadView>* view,
                uint64_t* sequence) const;
   Result<Entry> Find(ByteView key, const ReadOptions& options);  // kNotFound for deletes too
+
+  // db_maintenance.cc
+  Status CopyFiles(const std::string& directory, const VersionEdit& state);
+  void RemoveCopy(const std::string& directory);
 
   // db_background.cc
   void Schedule();  // [mutex_] posts what there is to do

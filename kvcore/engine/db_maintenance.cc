@@ -1,6 +1,6 @@
 // Checkpoint, full compaction, verification and figures.
 #include <algorithm>
-#include <set>
+#include <map>
 
 #include "kvcore/engine/db_impl.h"
 #include "kvcore/engine/log_reader.h"
@@ -108,25 +108,150 @@ Task<Status> DbImpl::CompactAll() {
   co_return status;
 }
 
+// The accounts must say of each blob file what the tables' pointers say together.
 Task<Status> DbImpl::Verify() {
   std::shared_ptr<const ReadView> view;
-  uint64_t sequence = 0;
-  PinView({}, &view, &sequence);
+  std::map<uint64_t, std::pair<uint64_t, uint64_t>> accounts;  // pointers and bytes, by file
+  std::vector<uint64_t> logs;
+  {
+    const std::lock_guard lock(mutex_);
+    view = view_;
+    for (const auto& [logical, state] : versions_.blobs()) {
+      accounts[logical] = {state.live.Count(), state.live_bytes};
+    }
+    for (const auto& memlog : immutable_) {
+      logs.push_back(memlog->log->log_number());
+    }
+    if (active_->log != nullptr) {
+      logs.push_back(active_->log->log_number());
+    }
+  }
+  KVFS_CO_RETURN_IF_ERROR(CheckDirectory());
+  KVFS_CO_RETURN_IF_ERROR(VerifyManifest(env_.files, directory_));
+  for (const uint64_t number : logs) {
+    // A log may have been retired meanwhile: its writes are in tables then.
+    const auto summary = ScanLog(env_.files, Path(FileKind::kLog, number), number);
+    if (!summary.ok() && summary.error().code() != Code::kNotFound) {
+      co_return summary.error();
+    }
+    co_await Yield(env_.scheduler);
+  }
   for (const TableList& level : view->version->levels) {
     for (const auto& file : level) {
       KVFS_CO_ASSIGN_OR_RETURN(const auto table, tables_.Get(file->meta.number));
       KVFS_CO_RETURN_IF_ERROR(table->Verify());
+      for (const BlobReference& reference : table->properties().blobs) {
+        auto& [count, bytes] = accounts[reference.file];
+        count -= reference.count;
+        bytes -= reference.bytes;
+      }
+      co_await Yield(env_.scheduler);
+    }
+  }
+  for (const auto& [logical, left] : accounts) {
+    if (left.first != 0 || left.second != 0) {
+      co_return Status::Corruption(Path(FileKind::kManifest, versions_.manifest_number()) +
+                                   ": the account of blob file " + std::to_string(logical) +
+                                   " does not agree with the tables");
     }
   }
   for (const auto& [logical, handle] : *view->version->blobs) {
     KVFS_CO_ASSIGN_OR_RETURN(const auto blob, handle->Open(&blob_files_));
     KVFS_CO_RETURN_IF_ERROR(blob->VerifyAll(blob->Finished()));
+    co_await Yield(env_.scheduler);
   }
   co_return Status::Ok();
 }
 
-Task<Status> DbImpl::Checkpoint(const std::string& directory) {
-  co_return Status::InvalidArgument(directory + ": not yet");
+// ---- checkpoint ------------------------------------------------------------
+
+Task<Status> DbImpl::Checkpoint(const std::string& directory_reference) {
+  const std::string directory = directory_reference;
+  if (options_.read_only) {
+    co_return Status::ReadOnly("the store is open read-only");
+  }
+  KVFS_CO_ASSIGN_OR_RETURN(const bool exists, env_.files->Exists(directory));
+  if (exists) {
+    co_return Status::AlreadyExists(directory + " exists");
+  }
+  const uint64_t position = LastPosition();
+  KVFS_CO_RETURN_IF_ERROR(FlushMemtable());
+  while (true) {
+    {
+      const std::lock_guard lock(mutex_);
+      KVFS_CO_RETURN_IF_ERROR(background_error_);
+      if (retry_armed_) {
+        co_return Status::NoSpace("the disk is full");
+      }
+      if (versions_.last_sequence() >= position) {
+        break;
+      }
+      Schedule();
+    }
+    co_await waiters_.Wait(&mutex_, [this, position] {
+      return !background_error_.ok() || retry_armed_ || versions_.last_sequence() >= position;
+    });
+  }
+  // Only finished blob files can be shared with a copy.
+  VersionEdit state;
+  std::shared_ptr<const Version> version;
+  while (true) {
+    blobs_.CloseCurrent();
+    KVFS_CO_RETURN_IF_ERROR(blobs_.FinishFull());
+    {
+      const std::lock_guard lock(mutex_);
+      state = versions_.Snapshot();
+      version = versions_.current();
+    }
+    std::erase_if(state.blob_files, [&state](const BlobFileMeta& meta) {
+      return !meta.Finished() && !state.blob_changes.contains(meta.logical);
+    });
+    if (std::all_of(state.blob_files.begin(), state.blob_files.end(),
+                    [](const BlobFileMeta& meta) { return meta.Finished(); })) {
+      break;
+    }
+    co_await Yield(env_.scheduler);  // a put was under way
+  }
+  state.log_number = 0;  // it has no logs
+  const Status copied = CopyFiles(directory, state);
+  if (!copied.ok()) {
+    RemoveCopy(directory);
+  }
+  co_return copied;
+}
+
+Status DbImpl::CopyFiles(const std::string& directory, const VersionEdit& state) {
+  KVFS_RETURN_IF_ERROR(env_.files->CreateDirectory(directory));
+  const auto link = [&](FileKind kind, uint64_t number) {
+    return env_.files->Link(Path(kind, number), FilePath(directory, kind, number));
+  };
+  for (const auto& added : state.added_tables) {
+    KVFS_RETURN_IF_ERROR(link(FileKind::kTable, added.meta.number));
+  }
+  for (const BlobFileMeta& meta : state.blob_files) {
+    KVFS_RETURN_IF_ERROR(link(FileKind::kBlob, meta.physical));
+  }
+  VersionEdit copy = state;
+  const uint64_t manifest = *copy.next_file_number;
+  copy.next_file_number = manifest + 1;
+  KVFS_RETURN_IF_ERROR(WriteManifest(env_.files, directory, manifest, copy).status());
+  KVFS_RETURN_IF_ERROR(WriteFormat(directory));
+  const size_t slash = directory.find_last_of('/');
+  return env_.files->SyncDirectory(slash == std::string::npos ? "."
+                                   : slash == 0               ? "/"
+                                                              : directory.substr(0, slash));
+}
+
+// As far as possible; without a FORMAT file nobody takes the rest for a store.
+void DbImpl::RemoveCopy(const std::string& directory) {
+  const auto names = env_.files->List(directory);
+  if (!names.ok()) {
+    return;
+  }
+  for (const std::string& name : *names) {
+    (void)env_.files->Unlink(directory + "/" + name);
+  }
+  (void)env_.files->RemoveDirectory(directory);
 }
 
 }  // namespace kvfs::engine

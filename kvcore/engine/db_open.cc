@@ -2,6 +2,7 @@
 #include <algorithm>
 #include <cassert>
 #include <charconv>
+#include <limits>
 #include <set>
 
 #include "kvcore/engine/batch_reader.h"
@@ -84,6 +85,10 @@ DbImpl::~DbImpl() {
   rewrite_.reset();
   if (opened_) {
     BackgroundSyncRound();
+    if (!failed_.load()) {
+      blobs_.CloseCurrent();
+      (void)blobs_.FinishFull();  // else the next to open the store does it
+    }
     DeleteObsolete();
   }
 }
@@ -103,7 +108,6 @@ Status DbImpl::OpenStore() {
       return Status::NotFound(directory_ + " does not exist");
     }
     KVFS_RETURN_IF_ERROR(env_.files->CreateDirectory(directory_));
-    KVFS_RETURN_IF_ERROR(SyncDirectory(env_.files, ParentOf(directory_)));
   }
   KVFS_RETURN_IF_ERROR(CheckDirectory());
   auto lock = env_.files->LockFile(Path(FileKind::kLock), options_.holder);
@@ -167,9 +171,15 @@ Status DbImpl::CheckDirectory() {
 }
 
 Status DbImpl::CreateStore() {
+  // Also where an earlier attempt made the directory and got no further.
+  KVFS_RETURN_IF_ERROR(SyncDirectory(env_.files, ParentOf(directory_)));
   KVFS_RETURN_IF_ERROR(versions_.StartManifest());
+  return WriteFormat(directory_);
+}
+
+Status DbImpl::WriteFormat(const std::string& directory) {
   return env_.files->WriteFileAtomically(
-      directory_, MakeFileName(FileKind::kFormat),
+      directory, MakeFileName(FileKind::kFormat),
       std::string(kFormatPrefix) + std::to_string(kFormatVersion) + "\n");
 }
 
@@ -370,30 +380,60 @@ Status DbImpl::FinishRecovery() {
   return Status::Ok();
 }
 
-// Files whose writer died: nothing is appended to them any more.
+// Files whose writer died. Their needed records move into new files: if a sync failed before the
+// writer died, what can be read now may never have reached the disk, and only writing it again
+// brings it there.
 Status DbImpl::FinishBlobFiles() {
-  std::vector<BlobFileMeta> unfinished;
+  std::vector<BlobState> unfinished;
   for (const auto& [logical, state] : versions_.blobs()) {
     if (!state.meta.Finished()) {
-      unfinished.push_back(state.meta);
+      unfinished.push_back(state);
     }
   }
-  VersionEdit edit;
-  for (BlobFileMeta meta : unfinished) {
-    const std::string path = Path(FileKind::kBlob, meta.physical);
-    blob_files_.Evict(meta.physical);
-    const BlobState& state = versions_.blobs().at(meta.logical);
-    const auto referred = [&state](uint32_t ordinal) {
-      return state.live.Contains(ordinal) || state.unflushed.Contains(ordinal);
-    };
-    KVFS_RETURN_IF_ERROR(FinishBlobFile(env_.files, path, meta.physical, referred));
-    KVFS_ASSIGN_OR_RETURN(const auto file, blob_files_.Get(meta.physical));
-    // What the index leaves out is garbage, and counts as such.
-    meta.record_bytes = file->RecordsEnd() - kBlobFileHeaderBytes;
-    meta.file_bytes = file->FileSize();
-    edit.blob_files.push_back(meta);
+  if (unfinished.empty()) {
+    return Status::Ok();
   }
-  return edit.blob_files.empty() ? Status::Ok() : versions_.Apply(std::move(edit));
+  VersionEdit edit;
+  for (BlobState& state : unfinished) {
+    for (const uint32_t ordinal : state.unflushed.Ordinals()) {
+      state.live.Insert(ordinal);
+    }
+    if (state.live.Empty()) {
+      edit.removed_blob_files.push_back(state.meta.logical);
+      continue;
+    }
+    auto meta = CopyBlobFile(state);
+    if (!meta.ok() && meta.error().code() == Code::kCorruption) {
+      meta = FinishInPlace(state);  // so that everything but what is damaged can be read
+    }
+    KVFS_RETURN_IF_ERROR(meta.status());
+    edit.blob_files.push_back(*meta);
+  }
+  KVFS_RETURN_IF_ERROR(SyncDirectory(env_.files, directory_));
+  return versions_.Apply(std::move(edit));
+}
+
+Result<BlobFileMeta> DbImpl::CopyBlobFile(const BlobState& state) {
+  KVFS_ASSIGN_OR_RETURN(auto from, blob_files_.Get(state.meta.physical));
+  KVFS_ASSIGN_OR_RETURN(
+      const auto rewrite,
+      BlobRewrite::Start(env_, directory_, std::move(from), state.live, versions_.NewFileNumber()));
+  KVFS_RETURN_IF_ERROR(rewrite->Step(std::numeric_limits<uint64_t>::max()).status());
+  rewrite->Release();
+  return rewrite->edit().blob_files.front();
+}
+
+Result<BlobFileMeta> DbImpl::FinishInPlace(const BlobState& state) {
+  BlobFileMeta meta = state.meta;
+  blob_files_.Evict(meta.physical);
+  KVFS_RETURN_IF_ERROR(
+      FinishBlobFile(env_.files, Path(FileKind::kBlob, meta.physical), meta.physical,
+                     [&state](uint32_t ordinal) { return state.live.Contains(ordinal); }));
+  KVFS_ASSIGN_OR_RETURN(const auto file, blob_files_.Get(meta.physical));
+  // What the index leaves out is garbage, and counts as such.
+  meta.record_bytes = file->RecordsEnd() - kBlobFileHeaderBytes;
+  meta.file_bytes = file->FileSize();
+  return meta;
 }
 
 Status DbImpl::RemoveLeftovers() {

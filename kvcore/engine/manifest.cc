@@ -141,6 +141,12 @@ void VersionSet::PromiseManifest(uint64_t end) {
   manifest_bytes_.store(manifest_->Offset());
 }
 
+Status VerifyManifest(env::FileSystem* files, const std::string& directory) {
+  KVFS_ASSIGN_OR_RETURN(const uint64_t number, ReadCurrent(files, directory));
+  return DumpManifest(files, FilePath(directory, FileKind::kManifest, number),
+                      [](const std::string&) {});
+}
+
 Status DumpManifest(env::FileSystem* files, const std::string& path, const LineSink& line) {
   const auto name = ParseFileName(path.substr(path.rfind('/') + 1));
   if (!name || name->kind != FileKind::kManifest) {

@@ -126,6 +126,9 @@ Result<std::unique_ptr<LogWriter>> WriteManifest(env::FileSystem* files,
 // The manifest CURRENT names.
 Result<uint64_t> ReadCurrent(env::FileSystem* files, const std::string& directory);
 
+// Reads every byte of the manifest in force.
+Status VerifyManifest(env::FileSystem* files, const std::string& directory);
+
 // One line per field of each edit; for dumps.
 Status DumpManifest(env::FileSystem* files, const std::string& path, const LineSink& line);
 

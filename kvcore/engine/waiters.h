@@ -72,4 +72,17 @@ inline auto Delay(env::Scheduler* scheduler, int64_t micros) {
   return Awaiter{scheduler, micros};
 }
 
+// `co_await Yield(scheduler)`: goes on as a background task, so that long work shares a thread.
+inline auto Yield(env::Scheduler* scheduler) {
+  struct Awaiter {
+    env::Scheduler* scheduler;
+    bool await_ready() const { return false; }
+    void await_suspend(std::coroutine_handle<> waiter) {
+      scheduler->Post(env::Priority::kBackground, [waiter] { waiter.resume(); });
+    }
+    void await_resume() {}
+  };
+  return Awaiter{scheduler};
+}
+
 }  // namespace kvfs::engine

@@ -1,0 +1,332 @@
+// The prefix oracle: whatever happens to the machine, the store holds a prefix of the
+// writes, with every synced one in it; after the death of the process alone, all that were
+// acknowledged.
+#include <gtest/gtest.h>
+
+#include <optional>
+
+#include "kvcore/engine/db_test_support.h"
+
+namespace kvfs::engine::testing {
+namespace {
+
+using env::sim::CrashMode;
+
+// Every change of the disk from the nth on fails: the machine has stopped there.
+env::sim::SimFault FromNowOn(uint64_t nth) {
+  env::sim::SimFault fault;
+  fault.nth = nth;
+  fault.for_ever = true;
+  return fault;
+}
+
+env::sim::SimFault Once(uint64_t nth) {
+  env::sim::SimFault fault;
+  fault.kinds = env::sim::kAllOps;
+  fault.nth = nth;
+  return fault;
+}
+
+// What was written, in order, and what must have survived.
+class History {
+ public:
+  using Changes = std::vector<std::pair<Bytes, std::optional<Bytes>>>;
+
+  void Acknowledged(Position end, Changes changes) { records_.push_back({end, changes}); }
+  // A write that failed may have come to be on disk nevertheless; nothing is written after it.
+  void Failed(Changes changes) { doubtful_ = std::move(changes); }
+  void Synced(Position position) { synced_ = std::max(synced_, position); }
+
+  Position last() const { return records_.empty() ? base_position_ : records_.back().end; }
+
+  // The store came back at `position`. From now on that is the truth.
+  ::testing::AssertionResult Recovered(Db* db, CrashMode mode) {
+    const Position position = db->LastPosition();
+    if (position < synced_) {
+      return ::testing::AssertionFailure()
+             << "recovered up to " << position << ", synced up to " << synced_;
+    }
+    if (mode == CrashMode::kProcessDeath && position < last()) {
+      return ::testing::AssertionFailure()
+             << "recovered up to " << position << ", acknowledged up to " << last();
+    }
+    Contents expected = base_;
+    Position reached = base_position_;
+    for (const auto& [end, changes] : records_) {
+      if (end > position) {
+        break;
+      }
+      Apply(changes, &expected);
+      reached = end;
+    }
+    if (reached != position) {
+      if (!doubtful_ || reached != last()) {
+        return ::testing::AssertionFailure()
+               << "recovered up to " << position << ", which is within a batch, after " << reached;
+      }
+      Apply(*doubtful_, &expected);
+    }
+    Contents actual;
+    if (auto read = ReadAll(db, {}, &actual); !read) {
+      return read;
+    }
+    if (auto same = Same(expected, actual); !same) {
+      return same << " (recovered up to " << position << ")";
+    }
+    base_ = std::move(expected);
+    base_position_ = position;
+    records_.clear();
+    doubtful_.reset();
+    return ::testing::AssertionSuccess();
+  }
+
+ private:
+  struct Record {
+    Position end = 0;
+    Changes changes;
+  };
+  static void Apply(const Changes& changes, Contents* contents) {
+    for (const auto& [key, value] : changes) {
+      if (value) {
+        (*contents)[key] = *value;
+      } else {
+        contents->erase(key);
+      }
+    }
+  }
+
+  Contents base_;
+  Position base_position_ = 0;
+  Position synced_ = 0;
+  std::vector<Record> records_;
+  std::optional<Changes> doubtful_;
+};
+
+class CrashMachine {
+ public:
+  explicit CrashMachine(uint64_t seed) : machine(seed), options(RandomOptions(&machine)) {}
+
+  Status Open() {
+    auto opened = Db::Open(options, machine.env(), kDirectory);
+    if (opened.ok()) {
+      db = std::move(*opened);
+    }
+    return opened.status();
+  }
+
+  void Crash(CrashMode mode) {
+    db.reset();
+    machine.files->Crash(machine.random, mode);
+    machine.Boot();
+  }
+
+  // One random write, sync or bit of background work. False once the store takes no more writes.
+  bool Step() {
+    switch (machine.Below(12)) {
+      case 0:
+        machine.scheduler->RunFor(static_cast<int64_t>(machine.Below(200'000)));
+        return true;
+      case 1:
+      case 2:
+        machine.scheduler->RunUntilIdle();
+        return true;
+      case 3:
+        return Sync();
+      case 4:
+        if (machine.OneIn(4)) {
+          (void)machine.scheduler->Run(db->CompactAll());
+        }
+        return true;
+      default:
+        return Write();
+    }
+  }
+
+  bool Sync() {
+    const Position position = db->LastPosition();
+    const Status synced = machine.scheduler->Run(db->Sync(position));
+    if (synced.ok()) {
+      history.Synced(position);
+    }
+    return synced.ok();
+  }
+
+  bool Write() {
+    WriteBatch batch;
+    History::Changes changes;
+    for (uint64_t i = 0, n = 1 + machine.Below(3); i < n; ++i) {
+      const Bytes key = "k" + std::to_string(machine.Below(30));
+      if (machine.OneIn(3)) {
+        const auto pointer = db->GetBlobPointer(key);
+        if (pointer.ok() && i == 0) {
+          batch.DeleteBlob(key, *pointer);
+        } else {
+          batch.Delete(key);
+        }
+        changes.emplace_back(key, std::nullopt);
+        continue;
+      }
+      Bytes value = RandomValue(&machine, machine.Below(machine.OneIn(4) ? 30'000 : 300));
+      if (machine.OneIn(2)) {
+        const auto pointer = db->PutBlob(value);
+        if (!pointer.ok()) {
+          return false;
+        }
+        batch.PutBlob(key, *pointer);
+      } else {
+        batch.Put(key, value);
+      }
+      changes.emplace_back(key, std::move(value));
+    }
+    const auto position = db->Write(batch);
+    if (!position.ok()) {
+      if (position.error().code() != Code::kReadOnly) {
+        history.Failed(std::move(changes));
+      }
+      return false;
+    }
+    history.Acknowledged(*position, std::move(changes));
+    return true;
+  }
+
+  CrashMode RandomMode() {
+    switch (machine.Below(3)) {
+      case 0:
+        return CrashMode::kProcessDeath;
+      case 1:
+        return CrashMode::kPowerLossMinimum;
+      default:
+        return CrashMode::kPowerLoss;
+    }
+  }
+
+  Machine machine;
+  Options options;
+  std::unique_ptr<Db> db;
+  History history;
+};
+
+class DbCrashTest : public ::testing::TestWithParam<uint64_t> {};
+
+// Crashes at random I/Os, in recovery too, several times over.
+TEST_P(DbCrashTest, APrefixSurvives) {
+  CrashMachine crash(GetParam());
+  Machine& machine = crash.machine;
+  CrashMode mode = CrashMode::kProcessDeath;
+  for (int round = 0; round < 6; ++round) {
+    while (machine.OneIn(3)) {  // a crash while opening
+      machine.files->Inject(FromNowOn(1 + machine.Below(60)));
+      (void)crash.Open();
+      const CrashMode next = crash.RandomMode();
+      crash.Crash(next);
+      if (next != CrashMode::kProcessDeath) {
+        mode = next;
+      }
+    }
+    const Status opened = crash.Open();
+    ASSERT_TRUE(opened.ok()) << "round " << round << ": " << opened.ToString();
+    ASSERT_TRUE(crash.history.Recovered(crash.db.get(), mode)) << "round " << round;
+    const Status verified = machine.scheduler->Run(crash.db->Verify());
+    ASSERT_TRUE(verified.ok()) << "round " << round << ": " << verified.ToString();
+    if (!machine.OneIn(4)) {
+      machine.files->Inject(FromNowOn(1 + machine.Below(300)));
+    }
+    for (int i = 0; i < 150 && crash.Step(); ++i) {
+    }
+    mode = crash.RandomMode();
+    crash.Crash(mode);
+  }
+}
+
+INSTANTIATE_TEST_SUITE_P(Seeds, DbCrashTest, ::testing::Range<uint64_t>(1, 61));
+
+// One short workload that touches everything, stopped or disturbed at each I/O in turn.
+class EveryIoTest : public ::testing::TestWithParam<CrashMode> {
+ protected:
+  static constexpr uint64_t kSeed = 4711;
+
+  static Options SmallOptions() {
+    Options options;
+    options.memtable_bytes = 4 << 10;
+    options.table_bytes = 4 << 10;
+    options.level0_tables = 2;
+    options.level1_bytes = 8 << 10;
+    options.blob_threshold_bytes = 500;
+    options.blob_file_bytes = 64 << 10;
+    options.reserve_bytes = 0;
+    return options;
+  }
+
+  // False if it was stopped before its end.
+  static bool Workload(CrashMachine* crash) {
+    if (crash->db == nullptr && !crash->Open().ok()) {
+      return false;
+    }
+    for (int i = 0; i < 40; ++i) {
+      if (!crash->Write()) {
+        return false;
+      }
+      if (i % 5 == 0 && !crash->Sync()) {
+        return false;
+      }
+      if (i % 3 == 0) {
+        crash->machine.scheduler->RunUntilIdle();
+      }
+    }
+    return crash->machine.scheduler->Run(crash->db->CompactAll()).ok();
+  }
+};
+
+TEST_P(EveryIoTest, CrashThere) {
+  for (uint64_t n = 1;; ++n) {
+    SCOPED_TRACE("operation " + std::to_string(n));
+    CrashMachine crash(kSeed);
+    crash.options = SmallOptions();
+    crash.machine.files->Inject(FromNowOn(n));
+    const bool completed = Workload(&crash);
+    crash.Crash(GetParam());
+    const Status opened = crash.Open();
+    ASSERT_TRUE(opened.ok()) << opened.ToString();
+    ASSERT_TRUE(crash.history.Recovered(crash.db.get(), GetParam()));
+    ASSERT_TRUE(Workload(&crash));
+    const Status verified = crash.machine.scheduler->Run(crash.db->Verify());
+    ASSERT_TRUE(verified.ok()) << verified.ToString();
+    if (completed) {
+      EXPECT_GT(n, 100u);
+      break;
+    }
+  }
+}
+
+// The Nth I/O fails, and the rest works: the store either goes on or refuses writes, and nothing
+// acknowledged is lost.
+TEST_P(EveryIoTest, FailThereOnce) {
+  CrashMachine bare(kSeed);
+  bare.options = SmallOptions();
+  ASSERT_TRUE(Workload(&bare));
+  const uint64_t operations = bare.machine.files->OperationCount(env::sim::kAllOps);
+  EXPECT_GT(operations, 200u);
+  for (uint64_t n = 1; n <= operations; ++n) {
+    SCOPED_TRACE("operation " + std::to_string(n));
+    CrashMachine crash(kSeed);
+    crash.options = SmallOptions();
+    crash.machine.files->Inject(Once(n));
+    const bool completed = Workload(&crash);
+    if (crash.db != nullptr && !completed) {
+      // Reads go on, or say why not.
+      Contents contents;
+      (void)ReadAll(crash.db.get(), {}, &contents);
+    }
+    crash.Crash(GetParam());
+    const Status opened = crash.Open();
+    ASSERT_TRUE(opened.ok()) << opened.ToString();
+    ASSERT_TRUE(crash.history.Recovered(crash.db.get(), GetParam()));
+  }
+}
+
+INSTANTIATE_TEST_SUITE_P(Modes, EveryIoTest,
+                         ::testing::Values(CrashMode::kProcessDeath, CrashMode::kPowerLoss,
+                                           CrashMode::kPowerLossMinimum));
+
+}  // namespace
+}  // namespace kvfs::engine::testing
