@@ -50,7 +50,10 @@ void WriteBuffer::Append(Runs::iterator run, ByteView data) {
   if (needed > bytes.capacity()) {
     memory_bytes_ -= bytes.capacity();
     const size_t most = chunk_bytes_ - run->first % chunk_bytes_;
-    bytes.reserve(std::min(most, std::max(needed, 2 * bytes.capacity())));
+    Bytes grown;  // a string that grows in place doubles, beyond the chunk
+    grown.reserve(std::min(most, std::max(needed, 2 * bytes.capacity())));
+    grown.append(bytes);
+    bytes = std::move(grown);
     memory_bytes_ += bytes.capacity();
   }
   bytes.append(data);
