@@ -1,6 +1,7 @@
 // Checkpoint, full compaction, verification and figures.
 #include <algorithm>
 #include <map>
+#include <set>
 
 #include "kvcore/engine/db_impl.h"
 #include "kvcore/engine/log_reader.h"
@@ -113,10 +114,14 @@ Task<Status> DbImpl::Verify() {
   std::shared_ptr<const ReadView> view;
   std::map<uint64_t, std::pair<uint64_t, uint64_t>> accounts;  // pointers and bytes, by file
   std::vector<uint64_t> logs;
+  std::set<uint64_t> finished;
   {
     const std::lock_guard lock(mutex_);
     view = view_;
     for (const auto& [logical, state] : versions_.blobs()) {
+      if (state.meta.Finished()) {
+        finished.insert(logical);
+      }
       accounts[logical] = {state.live.Count(), state.live_bytes};
     }
     for (const auto& memlog : immutable_) {
@@ -157,7 +162,7 @@ Task<Status> DbImpl::Verify() {
   }
   for (const auto& [logical, handle] : *view->version->blobs) {
     KVFS_CO_ASSIGN_OR_RETURN(const auto blob, handle->Open(&blob_files_));
-    KVFS_CO_RETURN_IF_ERROR(blob->VerifyAll(blob->Finished()));
+    KVFS_CO_RETURN_IF_ERROR(blob->VerifyAll(finished.contains(logical)));
     co_await Yield(env_.scheduler);
   }
   co_return Status::Ok();

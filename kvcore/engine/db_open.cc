@@ -265,7 +265,11 @@ Status DbImpl::ReplayLogs() {
 
 Status DbImpl::ReplayLog(uint64_t number, bool* ended) {
   const std::string path = Path(FileKind::kLog, number);
-  KVFS_ASSIGN_OR_RETURN(const LogSummary summary, ScanLog(env_.files, path, number));
+  auto scanned = ScanLog(env_.files, path, number);
+  if (!scanned.ok() && options_.read_only && scanned.error().code() == Code::kCorruption) {
+    scanned = LogSummary{};  // what precedes the damage is wanted; its pointers are verified
+  }
+  KVFS_ASSIGN_OR_RETURN(const LogSummary summary, std::move(scanned));
   if (*ended) {
     if (summary.synced_up_to > 0) {
       return Status::Corruption(path + " at 0: was made durable, but what precedes it is missing");
