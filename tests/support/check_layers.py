@@ -72,8 +72,13 @@ def folder_of(path, order):
     return max(found, key=len) if found else None
 
 
+def is_test_file(path):
+    """Tests, and the headers that the tests of one folder share."""
+    return path.endswith(("_test.cc", "_test_support.h")) or path.startswith("tests/")
+
+
 def check_file(root, path, order, report):
-    is_test = path.endswith("_test.cc") or path.startswith("tests/")
+    is_test = is_test_file(path)
     own = folder_of(path, order)
     if own is None:
         report(path, 0, "is in a folder that the top CMakeLists.txt does not list")
@@ -102,6 +107,8 @@ def check_file(root, path, order, report):
         if not (root / source).is_file():
             say("there is no such file")
             continue
+        if is_test_file(name) and not is_test:
+            say("it is for tests")
         target = folder_of(name, order)
         if is_test and (within(name, ("tests/support",)) or target in
                         ("kvcore/env/posix", "kvcore/env/sim")):
@@ -161,6 +168,9 @@ SELF_TEST = [
     ("kvcore/engine/x_test.cc", '"kvcore/env/sim/a.h"', True),
     ("tools/x.cc", '"kvcore/env/posix/a.h"', True),
     ("tools/x.cc", '"kvcore/env/sim/a.h"', False),
+    ("kvcore/engine/x_test_support.h", '"kvcore/env/sim/a.h"', True),
+    ("kvcore/engine/x_test.cc", '"kvcore/env/y_test_support.h"', True),
+    ("kvcore/engine/x.cc", '"kvcore/env/y_test_support.h"', False),
     ("kvcore/engine/x.cc", "<thread>", False),
     ("kvcore/engine/x.cc", "<mutex>", True),
     ("kvcore/engine/x.cc", "<sys/stat.h>", False),
@@ -187,6 +197,7 @@ def self_test():
                 (root / folder).mkdir(parents=True, exist_ok=True)
                 (root / folder / "a.h").write_text("")
             (root / "kvcore/replication/local_store.h").write_text("")
+            (root / "kvcore/env/y_test_support.h").write_text("")
             (root / path).parent.mkdir(parents=True, exist_ok=True)
             (root / path).write_text(f"#include {include}\n")
             problems, _ = check_tree(root)
