@@ -1,10 +1,10 @@
 // kvfs-admin: looks after a store.
-#include <CLI/CLI.hpp>
 #include <cstdio>
 #include <functional>
 #include <string>
 
 #include "tools/admin/commands.h"
+#include "tools/common/command_line.h"
 #include "tools/common/exit_code.h"
 #include "tools/common/version.h"
 
@@ -85,6 +85,10 @@ class Commands {
 int Main(int argc, char** argv) {
   CLI::App app("kvfs-admin: looks after a store of kvfs", "kvfs-admin");
   Commands commands(&app);
+  if (const Status known = CheckCommandName(app, argc, argv); !known.ok()) {
+    std::fprintf(stderr, "%s\n", known.message().c_str());
+    return kExitFailed;
+  }
   try {
     app.parse(argc, argv);
   } catch (const CLI::ParseError& error) {

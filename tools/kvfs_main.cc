@@ -1,11 +1,11 @@
 // kvfs: mounts and unmounts.
 #include <unistd.h>
 
-#include <CLI/CLI.hpp>
 #include <cstdio>
 #include <string>
 #include <vector>
 
+#include "tools/common/command_line.h"
 #include "tools/common/exit_code.h"
 #include "tools/common/size.h"
 #include "tools/common/version.h"
@@ -115,6 +115,10 @@ int Main(int argc, char** argv) {
   app.add_subcommand("version", "Print the version");
   app.add_subcommand("help", "Print this");
 
+  if (const Status known = CheckCommandName(app, argc, argv); !known.ok()) {
+    std::fprintf(stderr, "%s\n", known.message().c_str());
+    return kExitFailed;
+  }
   try {
     app.parse(argc, argv);
   } catch (const CLI::ParseError& error) {

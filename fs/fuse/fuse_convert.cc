@@ -75,7 +75,10 @@ struct statvfs ToStatVfs(const FsSpace& space) {
   out.f_blocks = space.total_bytes / space.block_bytes;
   out.f_bfree = space.available_bytes / space.block_bytes;
   out.f_bavail = out.f_bfree;
-  // Inodes are not counted out beforehand; zeros say so, as on btrfs.
+  // Inodes are not counted out beforehand: as many as the space has room for small files.
+  out.f_files = out.f_blocks;
+  out.f_ffree = out.f_bfree;
+  out.f_favail = out.f_bavail;
   out.f_namemax = kMaxNameBytes;
   return out;
 }

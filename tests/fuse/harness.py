@@ -202,6 +202,7 @@ class Mount:
             if child.poll() is not None:
                 raise AssertionError(f"kvfs mount ended with {child.returncode}:\n{self.tail()}")
             try:
+                os.statvfs(self.path)  # the kernel answers stat for a dead daemon, from memory
                 return os.stat(self.path).st_dev != outside
             except OSError:
                 return False  # the stale mount of a killed daemon, not healed yet

@@ -242,12 +242,12 @@ class Commands(unittest.TestCase):
         home = os.path.join(self.base, "home")
         os.mkdir(home)
         for path in (home, self.mnt):
-            os.chown(path, 1001, 1001)
-        user = dict(user=1001, group=1001, extra_groups=[], env={"HOME": home, "PATH": os.environ["PATH"]})
+            os.chown(path, 65534, 65534)  # fusermount3 wants a user that has a name: nobody
+        user = dict(user=65534, group=65534, extra_groups=[], env={"HOME": home, "PATH": os.environ["PATH"]})
         done = kvfs("mount", self.mnt, **user)
         self.assertEqual(done.returncode, 0, done.stdout)
         done = run(f"echo hello > {self.mnt}/file && cat {self.mnt}/file && stat -c %u {self.mnt}/file", **user)
-        self.assertEqual(done.stdout, "hello\n1001\n")
+        self.assertEqual(done.stdout, "hello\n65534\n")
         self.assertTrue(os.path.isdir(os.path.join(home, ".local/share/kvfs")))
         done = kvfs("umount", self.mnt, **user)
         self.assertEqual(done.returncode, 0, done.stdout)

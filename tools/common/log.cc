@@ -9,11 +9,8 @@
 #include <unistd.h>
 
 #include <array>
-#include <cerrno>
 #include <chrono>
 #include <ctime>
-
-#include "tools/common/paths.h"
 
 namespace kvfs::tools {
 namespace {
@@ -36,12 +33,6 @@ void TraceAndDie(int signal_number) {
 }  // namespace
 
 Status LogToFile(const std::string& path) {
-  const int fd = open(path.c_str(), O_WRONLY | O_APPEND | O_CREAT | O_CLOEXEC, 0600);
-  if (fd < 0) {
-    return ErrnoStatus("cannot write the log " + path, errno);
-  }
-  dup2(fd, STDERR_FILENO);
-  close(fd);
   try {
     auto sink = std::make_shared<spdlog::sinks::rotating_file_sink_mt>(path, kLogBytes, kOldLogs);
     auto logger = std::make_shared<spdlog::logger>("kvfs", std::move(sink));
@@ -52,6 +43,14 @@ Status LogToFile(const std::string& path) {
     return Status::IoError("cannot write the log " + path + ": " + error.what());
   }
   return Status::Ok();
+}
+
+void RedirectStderr(const std::string& path) {
+  const int fd = open(path.c_str(), O_WRONLY | O_APPEND | O_CREAT | O_CLOEXEC, 0600);
+  if (fd >= 0) {
+    dup2(fd, STDERR_FILENO);
+    close(fd);
+  }
 }
 
 void LogToStderr() {
@@ -72,7 +71,7 @@ void AppendLogLine(const std::string& path, const std::string& text) {
   std::array<char, 32> stamp{};
   std::strftime(stamp.data(), stamp.size(), "%Y-%m-%d %H:%M:%S", &local);
   const std::string line =
-      std::string(stamp.data()) + " [" + std::to_string(getpid()) + "] supervisor: " + text + "\n";
+      std::string(stamp.data()) + " [" + std::to_string(getpid()) + "] " + text + "\n";
   [[maybe_unused]] ssize_t written = write(fd, line.data(), line.size());
   close(fd);
 }

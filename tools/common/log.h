@@ -7,9 +7,11 @@
 
 namespace kvfs::tools {
 
-// To a file that is rotated at 4 MiB, three old ones kept. stderr goes there too from now on, so
-// that the last words of a crash are found.
+// To a file that is rotated at 4 MiB, three old ones kept.
 Status LogToFile(const std::string& path);
+// Standard error goes to the end of that file from now on, so that the last words of a crash are
+// found.
+void RedirectStderr(const std::string& path);
 // To stderr.
 void LogToStderr();
 

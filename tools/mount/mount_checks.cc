@@ -2,6 +2,7 @@
 
 #include <sys/mount.h>
 #include <sys/stat.h>
+#include <sys/statfs.h>
 #include <unistd.h>
 
 #include <cerrno>
@@ -15,11 +16,12 @@ namespace kvfs::tools {
 namespace {
 
 // A daemon that died leaves a mount where everything answers ENOTCONN (or, if it was aborted,
-// ECONNABORTED).
+// ECONNABORTED); but stat(2) may still be answered by the kernel from memory, so ask for what it
+// does not remember.
 Status HealStaleMount(const std::string& mountpoint) {
-  struct stat attr {};
+  struct statfs space {};
   for (int round = 0; round < 8; ++round) {  // several may lie on each other
-    if (stat(mountpoint.c_str(), &attr) == 0 || (errno != ENOTCONN && errno != ECONNABORTED)) {
+    if (statfs(mountpoint.c_str(), &space) == 0 || (errno != ENOTCONN && errno != ECONNABORTED)) {
       return Status::Ok();
     }
     auto entry = MountAt(ReadMounts(), mountpoint);

@@ -34,18 +34,22 @@ Status ServeInForeground(const MountPlaces& places, const MountOptions& options)
   return service->Run();
 }
 
-int ServeInBackground(const std::string& mountpoint, const MountOptions& options,
-                      ReadyReport* report) {
-  PrepareProcess();
+Result<std::unique_ptr<MountService>> StartService(const std::string& mountpoint,
+                                                   const MountOptions& options) {
   // Again, because after a crash the dead mount has to be taken away first.
-  Result<MountPlaces> places = PrepareMount(mountpoint, options);
-  if (!places.ok()) {
-    report->Failed(places.error().message());
-    return kExitFailed;
-  }
-  auto service = MountService::Start(*places, options, true);
+  KVFS_ASSIGN_OR_RETURN(MountPlaces places, PrepareMount(mountpoint, options));
+  return MountService::Start(places, options, true);
+}
+
+int ServeInBackground(const std::string& mountpoint, const MountOptions& options,
+                      const std::string& log, ReadyReport* report) {
+  PrepareProcess();
+  auto service = StartService(mountpoint, options);
   if (!service.ok()) {
     report->Failed(service.error().message());
+    if (access(log.c_str(), F_OK) == 0) {  // nobody may be waiting for the report
+      AppendLogLine(log, service.error().message());
+    }
     return kExitFailed;
   }
   report->Ready();
@@ -65,7 +69,9 @@ Status Mount(const std::string& mountpoint, const MountOptions& options, bool fo
   }
   const std::string log = places.data_directory + "/kvfs.log";
   return Launch(
-      [&](ReadyReport* report) { return ServeInBackground(places.mountpoint, settled, report); },
+      [&](ReadyReport* report) {
+        return ServeInBackground(places.mountpoint, settled, log, report);
+      },
       [&](const std::string& line) { AppendLogLine(log, line); });
 }
 

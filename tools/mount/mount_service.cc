@@ -107,15 +107,20 @@ class MountServiceImpl final : public MountService {
 
   Status Start(bool log_to_file) {
     KVFS_ASSIGN_OR_RETURN(node_, OpenNode(places_, options_, env_.env()));
+    const std::string log = places_.data_directory + "/kvfs.log";
     if (log_to_file) {
-      KVFS_RETURN_IF_ERROR(LogToFile(places_.data_directory + "/kvfs.log"));
+      KVFS_RETURN_IF_ERROR(LogToFile(log));
     }
     KVFS_RETURN_IF_ERROR(StartVfs());
     Status status = StartMount();
     if (!status.ok()) {
       (void)TakeDown();
+      return status;
     }
-    return status;
+    if (log_to_file) {
+      RedirectStderr(log);  // only now: until here fusermount3 has things to say to the user
+    }
+    return Status::Ok();
   }
 
   Status Run() override {
