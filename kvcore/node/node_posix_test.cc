@@ -187,6 +187,29 @@ TEST_F(NodePosixTest, ConcurrentCommitsOfManyThreads) {
   EXPECT_EQ(report->items, 1u + kThreads * kRounds);
 }
 
+TEST_F(NodePosixTest, ACheckpointIsAStoreOfItsOwnEpoch) {
+  env::posix::PosixEnv posix(2);
+  const std::string copy_dir = directory_ + "/copy";
+  auto node = MustOpen(posix.env());
+  ASSERT_TRUE(BlockingWait(node->client()->Submit(PutOne("dir", "a", "1"))).status.ok());
+  const Status copied = BlockingWait(node->Checkpoint(copy_dir));
+  ASSERT_TRUE(copied.ok()) << copied.ToString();
+  ASSERT_TRUE(BlockingWait(node->client()->Submit(PutOne("dir", "a", "2"))).status.ok());
+
+  auto copy = BlockingWait(Node::Open(Small(), posix.env(), copy_dir));
+  ASSERT_TRUE(copy.ok()) << copy.status().ToString();
+  client::Client* client = (*copy)->client();
+  EXPECT_EQ(client->info().cluster_id, node->client()->info().cluster_id);
+  EXPECT_NE(client->info().storage_epoch, node->client()->info().storage_epoch);
+  EXPECT_EQ((*BlockingWait(client->Get({"dir", "a"})))->value(), "1");
+  // A version written there has seen the one it overwrites, although another epoch minted it.
+  const auto result = BlockingWait(client->Submit(PutOne("dir", "a", "3")));
+  ASSERT_TRUE(result.status.ok());
+  EXPECT_EQ(result.versions[0].high, client->info().storage_epoch);
+  const auto report = CheckStore((*copy)->identity(), {}, (*copy)->store());
+  EXPECT_EQ(report->problem_count, 0u);
+}
+
 TEST_F(NodePosixTest, ASecondNodeOnTheDirectoryIsRefused) {
   env::posix::PosixEnv posix(1);
   auto node = MustOpen(posix.env());
