@@ -14,6 +14,7 @@ void FuzzLog(const uint8_t* data, size_t size);
 void FuzzBlock(const uint8_t* data, size_t size);
 void FuzzTable(const uint8_t* data, size_t size);
 void FuzzBlob(const uint8_t* data, size_t size);
+void FuzzItem(const uint8_t* data, size_t size);
 
 struct Target {
   const char* name;  // the directory under corpus/
@@ -21,7 +22,7 @@ struct Target {
 };
 inline constexpr std::array kTargets = {
     Target{"batch", FuzzBatch}, Target{"log", FuzzLog},   Target{"block", FuzzBlock},
-    Target{"table", FuzzTable}, Target{"blob", FuzzBlob},
+    Target{"table", FuzzTable}, Target{"blob", FuzzBlob}, Target{"item", FuzzItem},
 };
 
 }  // namespace kvfs::fuzz
