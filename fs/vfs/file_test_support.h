@@ -5,23 +5,17 @@
 #include <gtest/gtest.h>
 
 #include <memory>
-#include <set>
 #include <string>
-#include <tuple>
 #include <vector>
 
-#include "fs/chunk/node_set.h"
 #include "fs/meta/namespace.h"
 #include "fs/meta/posix.h"
 #include "fs/vfs/content_reader.h"
 #include "fs/vfs/file_manager.h"
-#include "kvcore/replication/keys.h"
+#include "fs/vfs/reference_audit.h"
 #include "tests/support/local_fs_store.h"
 
 namespace kvfs::fs {
-
-// (chunk, home, ino, level, position)
-using ReferenceSet = std::set<std::tuple<ChunkId, Ino, Ino, int, uint64_t>>;
 
 class FileTestBench {
  public:
@@ -82,38 +76,18 @@ class FileTestBench {
 
   // The references in the store, and those that the contents of the files need.
   ReferenceSet StoredReferences(uint64_t* chunks = nullptr) {
-    ReferenceSet references;
-    for (const auto& [key, value] : store_.memory().Contents()) {
-      auto parsed = replication::ParseKey(key, true);
-      EXPECT_TRUE(parsed.ok());
-      if (parsed->kind == replication::KeyKind::kChunkRef) {
-        auto ref = replication::DecodeRefCk(parsed->ck);
-        EXPECT_TRUE(ref.ok());
-        references.emplace(replication::ChunkIdOfPk(parsed->pk), ref->home, ref->ino, ref->level,
-                           ref->position);
-      } else if (parsed->kind == replication::KeyKind::kChunkData && chunks != nullptr) {
-        ++*chunks;
-      }
-    }
-    return references;
+    return fs::StoredReferences(&store_.memory(), chunks);
   }
   ReferenceSet NeededReferences(const std::vector<InodeRef>& files) {
-    Geometry geometry;
-    geometry.chunk_bytes = store_.client()->info().chunk_bytes;
-    ReferenceSet references;
+    fs::NeededReferences<FileTestBench> needed(store_.client(), this);
     for (const InodeRef& ref : files) {
-      auto inode = Await(LoadInode(store_.client(), ref));
-      EXPECT_TRUE(inode.ok());
-      auto content = ParseContent(inode->record, geometry);
-      EXPECT_TRUE(content.ok());
-      uint64_t data = 0;
-      for (size_t i = 0; i < content->tree.list.size(); ++i) {
-        Collect(ref, 0, i, content->tree.list[i], geometry, &references, &data);
-      }
-      Collect(ref, content->tree.depth, 0, content->tree.root, geometry, &references, &data);
-      EXPECT_EQ(data, content->data_chunks);
+      needed.Add(ref);
     }
-    return references;
+    return needed.references();
+  }
+  template <typename T>
+  T Run(Task<T> task) {
+    return store_.Await(std::move(task));
   }
 
  private:
@@ -121,23 +95,6 @@ class FileTestBench {
     names_ =
         std::make_unique<Namespace>(NamespaceOptions{}, store_.client(), store_.env(), nullptr);
     files_ = FileManager::Create(options_, store_.client(), store_.env());
-  }
-  void Collect(InodeRef ref, uint32_t level, uint64_t position, const ChunkId& id,
-               const Geometry& geometry, ReferenceSet* references, uint64_t* data) {
-    if (id == kHole) {
-      return;
-    }
-    references->emplace(id, ref.home, ref.ino, level, position);
-    auto bytes = Await(store_.client()->ReadChunk(id, 0, 1u << 20));
-    ASSERT_TRUE(bytes.ok());
-    if (level == 0) {
-      ++*data;
-      return;
-    }
-    for (uint64_t i = 0; i < NodeEntryCount(*bytes); ++i) {
-      Collect(ref, level - 1, position * geometry.fan_out + i, NodeEntry(*bytes, i), geometry,
-              references, data);
-    }
   }
 
   testing::LocalFsStore store_;
