@@ -7,6 +7,10 @@
 
 namespace kvfs::engine {
 
+namespace {
+constexpr uint64_t kWritebackBytes = 1u << 20;
+}  // namespace
+
 BlobStore::BlobStore(const Options& options, const env::Env& env, std::string directory,
                      VersionSet* versions, std::mutex* state_mutex)
     : options_(options),
@@ -20,6 +24,11 @@ Result<BlobPointer> BlobStore::Put(ByteView value) {
   KVFS_ASSIGN_OR_RETURN(const auto file, Current());
   auto pointer = file->writer->Append(std::move(blob));
   if (pointer.ok()) {
+    // Where a put crosses a boundary, what lies before it begins its way to the disk.
+    const uint64_t end = file->writer->Size() / kWritebackBytes * kWritebackBytes;
+    if (end > 0 && end > file->writer->Size() - std::min<uint64_t>(pointer->stored_size, end)) {
+      file->writer->StartWriteback(end - kWritebackBytes, kWritebackBytes);
+    }
     const std::lock_guard lock(*state_mutex_);
     BlobState& state = versions_->blobs()[pointer->file];
     state.unflushed.Insert(pointer->ordinal);

@@ -39,6 +39,8 @@ class BlobFileWriter {
 
   // Every Put that returned before this call is durable when it returns OK.
   Status Sync() { return SyncFile(file_.get()); }
+  // Starts the write-out of a range without waiting, so that a later Sync finds little to do.
+  void StartWriteback(uint64_t offset, uint64_t size) { file_->StartWriteback(offset, size); }
   // Writes index and footer, syncs and closes. REQUIRES: no call beside or after it, but Size, id
   // and index.
   Status Finish();

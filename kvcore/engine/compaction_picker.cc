@@ -85,8 +85,8 @@ bool Dense(const TableMeta& meta) {
   return meta.deletes > 0 && meta.deletes * kDenseDeletes >= meta.entries;
 }
 
-// The table of a sorted level that costs least to push down: the smallest overlap per byte,
-// among those after the cursor first, so that every range gets its turn.
+// The table of a sorted level that costs least to push down, the smallest overlap per byte, among
+// those after the cursor; among all where none is left there.
 std::shared_ptr<TableFile> Cheapest(const Version& version, int level, const Bytes& cursor) {
   std::shared_ptr<TableFile> best;
   double best_cost = 0;
