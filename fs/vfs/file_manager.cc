@@ -112,6 +112,19 @@ void FileManagerImpl::Overlay(Attr* attr) const {
   attr->blocks_512 = (AllocatedBytes(*pin->content, chunks_.geometry()) + buffered + 511) / 512;
 }
 
+uint64_t FileManagerImpl::DirtyBytes(Ino ino) const {
+  Pin pin = files_.Find(ino);
+  if (!pin) {
+    return 0;
+  }
+  std::lock_guard lock(pin->mutex);
+  uint64_t bytes = 0;
+  for (const auto& generation : pin->dirty) {
+    bytes += generation->buffer.memory_bytes();
+  }
+  return bytes;
+}
+
 FileManager::Stats FileManagerImpl::GetStats() const {
   Stats stats;
   stats.dirty_bytes = static_cast<uint64_t>(std::max<int64_t>(0, files_.dirty_bytes.load()));

@@ -91,6 +91,8 @@ class FileManager {
     uint64_t cache_hits = 0, cache_misses = 0;
   };
   virtual Stats GetStats() const = 0;
+  // Of one inode: bytes buffered and not yet published.
+  virtual uint64_t DirtyBytes(Ino ino) const = 0;
 };
 
 }  // namespace kvfs::fs

@@ -33,6 +33,7 @@ class FileManagerImpl final : public FileManager {
   Task<FsResult<bool>> RunDueWork() override;
   Task<Errno> Drain(bool sync) override;
   Stats GetStats() const override;
+  uint64_t DirtyBytes(Ino ino) const override;
 
  private:
   using Pin = FileTable::Pin;

@@ -47,6 +47,20 @@ Task<void> VfsImpl::RunWork() {
   co_await WriteAtimes();
 }
 
+Task<Errno> VfsImpl::RunWorkNow() {
+  while (true) {
+    auto more = co_await files_->RunDueWork();
+    if (!more.ok()) {
+      co_return more.error();
+    }
+    if (!*more) {
+      co_return 0;
+    }
+  }
+}
+
+uint64_t VfsImpl::DirtyBytes(Ino ino) const { return files_->DirtyBytes(ino); }
+
 Task<void> VfsImpl::WriteAtimes() {
   for (const AtimeQueue::Touch& touch : atimes_.TakeAll()) {
     // A failure costs an access time: the file may be gone, the store full.

@@ -110,6 +110,11 @@ class Vfs {
   virtual Task<FsResult<std::vector<Bytes>>> ListXattrs(Ino ino) = 0;
   virtual Task<Errno> RemoveXattr(Ino ino, Bytes name) = 0;
 
+  // Runs all that is due in the work index now.
+  virtual Task<Errno> RunWorkNow() = 0;
+  // Bytes of one file that are buffered here and not yet in the store.
+  virtual uint64_t DirtyBytes(Ino ino) const = 0;
+
   struct Stats {
     FileManager::Stats files;
     uint64_t remembered_inodes = 0;

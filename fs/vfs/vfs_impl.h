@@ -69,6 +69,8 @@ class VfsImpl final : public Vfs {
   Task<FsResult<std::vector<Bytes>>> ListXattrs(Ino ino) override;
   Task<Errno> RemoveXattr(Ino ino, Bytes name) override;
 
+  Task<Errno> RunWorkNow() override;
+  uint64_t DirtyBytes(Ino ino) const override;
   Stats GetStats() const override;
 
  private:

@@ -29,6 +29,12 @@ void AdminService::Register(AdminCommand command, AdminHandler* handler) {
   (void)inserted;
 }
 
+void AdminService::Replace(AdminCommand command, AdminHandler* handler) {
+  const auto registered = handlers_.find(command);
+  assert(registered != handlers_.end());
+  registered->second = handler;
+}
+
 void AdminService::RegisterStatus(StatusContributor* contributor) {
   contributors_.push_back(contributor);
 }

@@ -45,6 +45,9 @@ class AdminService {
  public:
   // REQUIRES: nothing is registered for `command` yet, and it is not kStatus.
   void Register(AdminCommand command, AdminHandler* handler);
+  // For a handler that does more and asks the registered one for its part.
+  // REQUIRES: something is registered for `command`.
+  void Replace(AdminCommand command, AdminHandler* handler);
   // Asked in the order of registration.
   void RegisterStatus(StatusContributor* contributor);
 

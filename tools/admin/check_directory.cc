@@ -4,12 +4,15 @@
 #include <unistd.h>
 
 #include <cerrno>
+#include <cstring>
 #include <memory>
 
+#include "fs/meta/fsck.h"
 #include "kvcore/env/posix/blocking_wait.h"
 #include "kvcore/env/posix/posix_env.h"
 #include "kvcore/node/node.h"
 #include "kvcore/node/store_check.h"
+#include "tools/common/fsck_report.h"
 #include "tools/common/paths.h"
 
 namespace kvfs::tools {
@@ -83,6 +86,15 @@ Result<admin::CheckResponse> CheckDirectory(const std::string& data_directory,
     return check;
   }
   AddReport(*report, &check);
+  auto walked = BlockingWait(fs::CheckFilesystem((*node)->client(), env.env(), flags.repair));
+  if (!walked.ok()) {
+    AddProblem(
+        "damaged",
+        std::string("the filesystem cannot be walked: ") + std::strerror(walked.error().value()),
+        &check);
+    return check;
+  }
+  AddFsckReport(*walked, &check);
   if (flags.repair) {
     KVFS_RETURN_IF_ERROR(BlockingWait((*node)->Close()));
   }

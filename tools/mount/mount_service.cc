@@ -31,6 +31,7 @@
 #include "tools/common/paths.h"
 #include "tools/common/process.h"
 #include "tools/common/version.h"
+#include "tools/mount/filesystem_admin.h"
 #include "tools/mount/run_record.h"
 #include "tools/mount/status_parts.h"
 
@@ -174,6 +175,8 @@ class MountServiceImpl final : public MountService {
     admin_.RegisterStatus(&*status_);
     store_admin_.emplace(node_.get());
     store_admin_->RegisterWith(&admin_);
+    filesystem_admin_.emplace(node_->client(), env_.env(), vfs_.get(), &*store_admin_);
+    filesystem_admin_->RegisterWith(&admin_);
     KVFS_ASSIGN_OR_RETURN(admin_server_, AdminServer::Start(places_.data_directory, &admin_));
     KVFS_RETURN_IF_ERROR(WriteRunRecord(places_.data_directory, MakeRecord()));
     spdlog::info("kvfs {}: {} is mounted at {}", kVersion, places_.data_directory,
@@ -261,6 +264,7 @@ class MountServiceImpl final : public MountService {
   std::unique_ptr<fs::FuseMount> mount_;
   std::optional<StatusParts> status_;
   std::optional<ops::StoreAdmin> store_admin_;
+  std::optional<FilesystemAdmin> filesystem_admin_;
   ops::AdminService admin_;
   std::unique_ptr<AdminServer> admin_server_;
   int signals_ = -1;
