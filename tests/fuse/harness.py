@@ -295,6 +295,8 @@ class MountedTest(unittest.TestCase):
         try:
             cls.mount.stop()
         finally:
+            if os.environ.get("KVFS_TEST_LOG") == "1":
+                log(cls.mount.tail(200))
             tear_down(cls.mount.base)
 
     def setUp(self):

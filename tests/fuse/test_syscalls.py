@@ -190,7 +190,12 @@ class Names(harness.MountedTest):
     def test_special_files(self):
         os.mkfifo(self.path("fifo"))
         message = []
-        reader = threading.Thread(target=lambda: message.append(open(self.path("fifo")).read()))
+
+        def read_all():
+            with open(self.path("fifo")) as fifo:
+                message.append(fifo.read())
+
+        reader = threading.Thread(target=read_all)
         reader.start()
         with open(self.path("fifo"), "w") as file:
             file.write("through")

@@ -11,7 +11,7 @@ namespace kvfs::model {
 namespace {
 
 // Reads back what the file says is a hole; everything in it must be zero.
-Outcome CheckHoles(int fd) {
+Outcome FindHoles(int fd) {
   Outcome outcome;
   const off_t end = lseek(fd, 0, SEEK_END);
   off_t at = 0;
@@ -37,6 +37,14 @@ Outcome CheckHoles(int fd) {
   }
   if (lseek(fd, end + 10, SEEK_DATA) != -1 || errno != ENXIO)
     outcome.data = "no ENXIO past the end";
+  return outcome;
+}
+
+// Where the search ends depends on where the holes lie, so the position is put back.
+Outcome CheckHoles(int fd) {
+  const off_t position = lseek(fd, 0, SEEK_CUR);
+  const Outcome outcome = FindHoles(fd);
+  if (lseek(fd, position, SEEK_SET) != position) return FromCall(-1);
   return outcome;
 }
 
