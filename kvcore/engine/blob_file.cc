@@ -61,27 +61,28 @@ Status BlobFile::Load(uint64_t physical, BlobIndex* index) {
     KVFS_RETURN_IF_ERROR(file_->ReadAt(size_ - kBlobFooterBytes, kBlobFooterBytes, &tail));
     BlobFooter footer;
     if (DecodeBlobFooter(tail, id_.salt, &footer)) {
-      return LoadFinished(footer, index);
+      KVFS_ASSIGN_OR_RETURN(finished_, ReadIndex(footer, index));
     }
   }
-  return Scan(index);
+  return finished_ ? Status() : Scan(index);
 }
 
-Status BlobFile::LoadFinished(const BlobFooter& footer, BlobIndex* index) {
-  finished_ = true;
-  records_end_ = footer.index_offset;
+// False: the index is not what the footer says. A power loss may leave a footer without its index;
+// in a file that must be finished it is damage, for VerifyAll to tell.
+Result<bool> BlobFile::ReadIndex(const BlobFooter& footer, BlobIndex* index) {
   const uint64_t end = size_ - kBlobFooterBytes;
-  Bytes encoded;
-  if (records_end_ > end || footer.index_size != end - records_end_) {
-    return Damage(end, "the footer does not fit the file");
+  if (footer.index_offset > end || footer.index_size != end - footer.index_offset) {
+    return false;
   }
-  KVFS_RETURN_IF_ERROR(file_->ReadAt(records_end_, footer.index_size, &encoded));
+  Bytes encoded;
+  KVFS_RETURN_IF_ERROR(file_->ReadAt(footer.index_offset, footer.index_size, &encoded));
   if (encoded.size() != footer.index_size ||
       SaltedChecksum(id_.salt, encoded) != footer.index_checksum || !index->Decode(encoded) ||
       index->Count() != footer.count) {
-    return Damage(records_end_, "bad offset index");
+    return false;
   }
-  return {};
+  records_end_ = footer.index_offset;
+  return true;
 }
 
 Result<bool> BlobFile::ReadHead(uint64_t offset, BlobRecordHead* head) const {
@@ -288,7 +289,7 @@ Result<Bytes> BlobFile::ReadRecord(uint32_t ordinal) const {
 
 Status BlobFile::VerifyAll(bool must_be_finished) const {
   if (must_be_finished && !finished_) {
-    return Damage(size_, "no footer");
+    return Damage(size_, "no good index and footer");
   }
   for (const BlobIndex::Entry& entry : index_->Entries()) {
     KVFS_RETURN_IF_ERROR(ReadRecord(entry.ordinal).status());
@@ -297,22 +298,29 @@ Status BlobFile::VerifyAll(bool must_be_finished) const {
 }
 
 Status FinishBlobFile(env::FileSystem* files, const std::string& path, uint64_t physical,
-                      const std::function<bool(uint32_t ordinal)>& referred) {
+                      const std::function<BlobUse(uint32_t ordinal)>& use) {
   KVFS_ASSIGN_OR_RETURN(auto random_access, files->OpenRandomAccess(path));
   KVFS_ASSIGN_OR_RETURN(const auto blob_file,
                         BlobFile::Open(std::move(random_access), path, physical));
-  if (blob_file->Finished()) {
-    return {};
-  }
+  KVFS_ASSIGN_OR_RETURN(auto file, files->OpenWritable(path, env::FileSystem::Create::kKeep));
   BlobIndex index;
   for (const BlobIndex::Entry& entry : blob_file->index().Entries()) {
-    if (referred(entry.ordinal)) {
-      index.Insert(entry);
+    const BlobUse used = use(entry.ordinal);
+    if (used == BlobUse::kNone) {
+      continue;
+    }
+    index.Insert(entry);
+    if (used == BlobUse::kUnsure) {
+      const auto record = blob_file->ReadRecord(entry.ordinal);
+      if (record.ok()) {
+        KVFS_RETURN_IF_ERROR(file->WriteAt(entry.offset, *record));
+      } else if (record.error().code() != Code::kCorruption) {
+        return record.error();
+      }  // else it is damaged, and stays so: whoever reads it is told
     }
   }
   Bytes tail;
   EncodeBlobTail(blob_file->id(), index, blob_file->RecordsEnd(), &tail);
-  KVFS_ASSIGN_OR_RETURN(auto file, files->OpenWritable(path, env::FileSystem::Create::kKeep));
   KVFS_RETURN_IF_ERROR(file->Truncate(blob_file->RecordsEnd()));
   KVFS_RETURN_IF_ERROR(file->WriteAt(blob_file->RecordsEnd(), tail));
   KVFS_RETURN_IF_ERROR(SyncFile(file.get()));

@@ -20,9 +20,9 @@ namespace kvfs::engine {
 
 class BlobFile {
  public:
-  // Reads header, footer and index. A file without a good footer (its writer died) is scanned for
-  // its records instead, and Finished() is false. `physical` is the number in the file's name;
-  // `name` is for messages.
+  // Reads header, footer and index. A file without a good index and footer (its writer died) is
+  // scanned for its records instead, and Finished() is false. `physical` is the number in the
+  // file's name; `name` is for messages.
   static Result<std::shared_ptr<const BlobFile>> Open(std::unique_ptr<env::RandomAccessFile> file,
                                                       std::string name, uint64_t physical);
   // The same file while BlobFileWriter (or a writer since finished) holds its index.
@@ -41,7 +41,7 @@ class BlobFile {
   Result<Bytes> ReadRecord(uint32_t ordinal) const;
 
   // Verifies every record of the index; the first damage. With `must_be_finished`, the want of a
-  // good footer is damage too.
+  // good index and footer is damage too.
   Status VerifyAll(bool must_be_finished) const;
 
   const BlobFileId& id() const { return id_; }
@@ -57,7 +57,7 @@ class BlobFile {
   Status Damage(uint64_t offset, const std::string& what) const;
   // Fills `index` from the footer, or by a scan.
   Status Load(uint64_t physical, BlobIndex* index);
-  Status LoadFinished(const BlobFooter& footer, BlobIndex* index);
+  Result<bool> ReadIndex(const BlobFooter& footer, BlobIndex* index);
   // Finds the records by their heads; passes over holes.
   Status Scan(BlobIndex* index);
   // The next place at or after `offset` where a record may begin; size_ if there is none.
@@ -88,11 +88,19 @@ class BlobFile {
   uint64_t size_ = 0;
 };
 
+// How recovery stands to a record of a file whose writer died.
+enum class BlobUse : uint8_t {
+  kNone,    // nothing refers to it
+  kSynced,  // its bytes are known to be durable
+  kUnsure,  // the log refers to it, but its bytes may be in the kernel only
+};
+
 // Gives a file whose writer died its index and footer, in place, and syncs it: for recovery, once
-// nothing more will be appended. Records that nothing refers to (`referred` says of which something
-// does) are left out of the index: their bytes may not all have reached the disk. What follows the
-// last record is cut off. Nothing is done if the file is finished.
+// nothing more will be appended. Records of no use are left out of the index: their bytes may not
+// all have reached the disk. Unsure ones are written again, in their place: after a failed sync
+// the kernel may hold bytes as clean that are not on the disk, and no later sync would write them.
+// What follows the last record is cut off. Doing it twice does no harm.
 Status FinishBlobFile(env::FileSystem* files, const std::string& path, uint64_t physical,
-                      const std::function<bool(uint32_t ordinal)>& referred);
+                      const std::function<BlobUse(uint32_t ordinal)>& use);
 
 }  // namespace kvfs::engine

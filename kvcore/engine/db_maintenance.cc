@@ -113,15 +113,13 @@ Task<Status> DbImpl::CompactAll() {
 Task<Status> DbImpl::Verify() {
   std::shared_ptr<const ReadView> view;
   std::map<uint64_t, std::pair<uint64_t, uint64_t>> accounts;  // pointers and bytes, by file
+  std::map<uint64_t, BlobState> blobs;
   std::vector<uint64_t> logs;
-  std::set<uint64_t> finished;
   {
     const std::lock_guard lock(mutex_);
     view = view_;
-    for (const auto& [logical, state] : versions_.blobs()) {
-      if (state.meta.Finished()) {
-        finished.insert(logical);
-      }
+    blobs = versions_.blobs();
+    for (const auto& [logical, state] : blobs) {
       accounts[logical] = {state.live.Count(), state.live_bytes};
     }
     for (const auto& memlog : immutable_) {
@@ -162,7 +160,19 @@ Task<Status> DbImpl::Verify() {
   }
   for (const auto& [logical, handle] : *view->version->blobs) {
     KVFS_CO_ASSIGN_OR_RETURN(const auto blob, handle->Open(&blob_files_));
-    KVFS_CO_RETURN_IF_ERROR(blob->VerifyAll(finished.contains(logical)));
+    const BlobState& state = blobs[logical];
+    if (state.meta.Finished()) {
+      KVFS_CO_RETURN_IF_ERROR(blob->VerifyAll(true));
+    }
+    // Every record that is needed is there. A file whose writer died, in a store that is open for
+    // reading only, may also hold records that are not needed, and not whole.
+    for (const OrdinalSet* needed : {&state.live, &state.unflushed}) {
+      for (const uint32_t ordinal : needed->Ordinals()) {
+        if (!state.meta.Finished() || !blob->index().Find(ordinal)) {
+          KVFS_CO_RETURN_IF_ERROR(blob->ReadRecord(ordinal).status());
+        }
+      }
+    }
     co_await Yield(env_.scheduler);
   }
   co_return Status::Ok();

@@ -430,9 +430,10 @@ Result<BlobFileMeta> DbImpl::CopyBlobFile(const BlobState& state) {
 Result<BlobFileMeta> DbImpl::FinishInPlace(const BlobState& state) {
   BlobFileMeta meta = state.meta;
   blob_files_.Evict(meta.physical);
-  KVFS_RETURN_IF_ERROR(
-      FinishBlobFile(env_.files, Path(FileKind::kBlob, meta.physical), meta.physical,
-                     [&state](uint32_t ordinal) { return state.live.Contains(ordinal); }));
+  KVFS_RETURN_IF_ERROR(FinishBlobFile(
+      env_.files, Path(FileKind::kBlob, meta.physical), meta.physical, [&state](uint32_t ordinal) {
+        return state.live.Contains(ordinal) ? BlobUse::kUnsure : BlobUse::kNone;
+      }));
   KVFS_ASSIGN_OR_RETURN(const auto file, blob_files_.Get(meta.physical));
   // What the index leaves out is garbage, and counts as such.
   meta.record_bytes = file->RecordsEnd() - kBlobFileHeaderBytes;

@@ -119,9 +119,13 @@ TEST_F(StoreFilesTest, ABlobFileWhoseWriterDiedIsFinished) {
   const std::string path = Path(FileKind::kBlob, 4);
   const uint64_t size = *files_.FileSize(path);
   ASSERT_TRUE(OpenForWriting(FileKind::kBlob, 4, Create::kKeep)->Truncate(size - 1).ok());
-  const auto referred = [&unwanted](uint32_t ordinal) { return ordinal != unwanted.ordinal; };
-  ASSERT_TRUE(FinishBlobFile(&files_, path, 4, referred).ok());
-  ASSERT_TRUE(FinishBlobFile(&files_, path, 4, referred).ok());  // nothing left to do
+  const auto use = [&unwanted](uint32_t ordinal) {
+    return ordinal == unwanted.ordinal ? BlobUse::kNone : BlobUse::kUnsure;
+  };
+  ASSERT_TRUE(FinishBlobFile(&files_, path, 4, use).ok());
+  const Bytes once = *files_.ReadFile(path);
+  ASSERT_TRUE(FinishBlobFile(&files_, path, 4, use).ok());
+  EXPECT_EQ(*files_.ReadFile(path), once);
 
   BlobFileCache cache(&files_, directory_.path(), 10);
   auto file = cache.Get(4);
