@@ -33,16 +33,20 @@ Result<bool> OthersRemain(const ChunkId& id, const std::vector<Bytes>& dropped, 
 
 Status PutReference(Bytes key, const ChunkContext& context, ItemSource* items,
                     std::vector<StoreWrite>* writes) {
-  VersionedValue current;
-  if (!context.one_actor) {
+  Bytes encoded;
+  if (context.one_actor) {
+    versioning::EncodeLone(context.dot, context.time, {}, &encoded);
+  } else {
+    VersionedValue current;
     KVFS_ASSIGN_OR_RETURN(const std::optional<Bytes> stored, items->Read(key));
     if (stored.has_value()) {
       KVFS_ASSIGN_OR_RETURN(current, versioning::Decode(*stored));
     }
+    versioning::Encode(Supersede(current, {context.dot, context.time, false, {}}), &encoded);
   }
   StoreWrite& write = writes->emplace_back();
   write.key = std::move(key);
-  versioning::Encode(Supersede(current, {context.dot, context.time, false, {}}), &write.value);
+  write.value = std::move(encoded);
   return Status::Ok();
 }
 

@@ -81,19 +81,21 @@ class Planner {
   }
 
   Status Put(Bytes key, ByteView value) {
-    VersionedValue current;
-    if (!context_.one_actor) {
+    Bytes encoded;
+    if (context_.one_actor) {
+      versioning::EncodeLone(context_.dot, context_.time, value, &encoded);
+    } else {
+      VersionedValue current;
       KVFS_ASSIGN_OR_RETURN(const std::optional<Bytes> stored, items_->Read(key));
       if (stored.has_value()) {
         KVFS_ASSIGN_OR_RETURN(current, versioning::Decode(*stored));
       }
+      versioning::Encode(
+          Supersede(current, Sibling{context_.dot, context_.time, false, Bytes(value)}), &encoded);
     }
     StoreWrite& write = plan_.writes.emplace_back();
     write.key = std::move(key);
-    write.value.reserve(value.size() + 24);
-    versioning::Encode(
-        Supersede(current, Sibling{context_.dot, context_.time, false, Bytes(value)}),
-        &write.value);
+    write.value = std::move(encoded);
     return Status::Ok();
   }
 

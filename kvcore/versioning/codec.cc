@@ -24,6 +24,16 @@ bool IsSimple(const VersionedValue& value) {
          value.context[0] == value.siblings[0].dot;
 }
 
+void PutLone(Form form, const Dot& dot, HybridTime time, ByteView value, Bytes* out) {
+  assert(dot.counter != 0);
+  out->reserve(out->size() + 1 + 8 + static_cast<size_t>(kMaxVarint64Bytes) + 8 + value.size());
+  out->push_back(static_cast<char>(form));
+  PutFixed64(out, dot.epoch);
+  PutVarint64(out, dot.counter);
+  PutFixed64(out, time);
+  out->append(value);
+}
+
 Status Bad(const char* what) { return Status::Corruption(std::string("version: ") + what); }
 
 // A varint in its shortest form.
@@ -104,16 +114,17 @@ Result<VersionedValue> DecodeGeneral(ByteView in) {
 
 }  // namespace
 
+void EncodeLone(const Dot& dot, HybridTime time, ByteView value, Bytes* out) {
+  PutLone(Form::kValue, dot, time, value, out);
+}
+
 void Encode(const VersionedValue& value, Bytes* out) {
   assert(!value.siblings.empty());
   if (IsSimple(value)) {
     const Sibling& sibling = value.siblings[0];
     assert(!sibling.tombstone || sibling.value.empty());
-    out->push_back(static_cast<char>(sibling.tombstone ? Form::kTombstone : Form::kValue));
-    PutFixed64(out, sibling.dot.epoch);
-    PutVarint64(out, sibling.dot.counter);
-    PutFixed64(out, sibling.time);
-    out->append(sibling.value);
+    PutLone(sibling.tombstone ? Form::kTombstone : Form::kValue, sibling.dot, sibling.time,
+            sibling.value, out);
     return;
   }
   out->push_back(static_cast<char>(Form::kGeneral));

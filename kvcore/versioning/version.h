@@ -59,6 +59,8 @@ VersionId IdOf(const VersionedValue& value);
 
 // The canonical encoding: doc/formats/item.md. Decoding takes hostile input (kCorruption).
 void Encode(const VersionedValue& value, Bytes* out);
+// The same of one sibling (no tombstone) whose context is its own dot.
+void EncodeLone(const Dot& dot, HybridTime time, ByteView value, Bytes* out);
 Result<VersionedValue> Decode(ByteView in);
 
 }  // namespace kvfs::versioning
