@@ -20,6 +20,16 @@ env::sim::SimFault FromNowOn(uint64_t nth) {
   return fault;
 }
 
+// The disk is full for a moment.
+env::sim::SimFault NoSpaceOnce(uint64_t nth) {
+  env::sim::SimFault fault;
+  fault.kinds = env::sim::KindSet(env::sim::OpKind::kWrite, env::sim::OpKind::kCreate,
+                                  env::sim::OpKind::kRename);
+  fault.nth = nth;
+  fault.code = Code::kNoSpace;
+  return fault;
+}
+
 env::sim::SimFault Once(uint64_t nth) {
   env::sim::SimFault fault;
   fault.kinds = env::sim::kAllOps;
@@ -32,8 +42,12 @@ class History {
  public:
   using Changes = std::vector<std::pair<Bytes, std::optional<Bytes>>>;
 
-  void Acknowledged(Position end, Changes changes) { records_.push_back({end, changes}); }
-  // A write that failed may have come to be on disk nevertheless; nothing is written after it.
+  // Takes the place of a write that failed before it.
+  void Acknowledged(Position end, Changes changes) {
+    records_.push_back({end, std::move(changes)});
+    doubtful_.reset();
+  }
+  // A write that failed may have come to be on disk nevertheless.
   void Failed(Changes changes) { doubtful_ = std::move(changes); }
   void Synced(Position position) { synced_ = std::max(synced_, position); }
 
@@ -170,7 +184,7 @@ class CrashMachine {
       if (machine.OneIn(2)) {
         const auto pointer = db->PutBlob(value);
         if (!pointer.ok()) {
-          return false;
+          return pointer.error().code() == Code::kNoSpace;
         }
         batch.PutBlob(key, *pointer);
       } else {
@@ -183,7 +197,7 @@ class CrashMachine {
       if (position.error().code() != Code::kReadOnly) {
         history.Failed(std::move(changes));
       }
-      return false;
+      return position.error().code() == Code::kNoSpace;
     }
     history.Acknowledged(*position, std::move(changes));
     return true;
@@ -230,6 +244,9 @@ TEST_P(DbCrashTest, APrefixSurvives) {
     ASSERT_TRUE(verified.ok()) << "round " << round << ": " << verified.ToString();
     if (!machine.OneIn(4)) {
       machine.files->Inject(FromNowOn(1 + machine.Below(300)));
+    }
+    for (uint64_t n = machine.OneIn(3) ? 10 : 0; n > 0; --n) {
+      machine.files->Inject(NoSpaceOnce(1 + machine.Below(200)));
     }
     for (int i = 0; i < 150 && crash.Step(); ++i) {
     }

@@ -247,7 +247,7 @@ Status DbImpl::ReplayLogs() {
   if (versions_.log_number() != 0 && (logs.empty() || logs.front() != versions_.log_number())) {
     return Status::Corruption(Path(FileKind::kLog, versions_.log_number()) + " is missing");
   }
-  bool ended = false;  // something is missing: whatever follows is not part of the prefix
+  bool ended = false;  // after a gap, whatever follows is not part of the prefix
   for (const uint64_t number : logs) {
     const Status replayed = ReplayLog(number, &ended);
     if (!replayed.ok()) {
@@ -283,7 +283,8 @@ Status DbImpl::ReplayLog(uint64_t number, bool* ended) {
   while (true) {
     KVFS_ASSIGN_OR_RETURN(const bool more, reader.ReadRecord(&record, &offset));
     if (!more) {
-      *ended = reader.Torn();
+      // Torn or not: if writes are missing at its end, the next log begins after a gap. A write
+      // that failed just before the logs were switched leaves a torn end and no gap.
       return Status::Ok();
     }
     if (record.empty()) {
