@@ -252,6 +252,15 @@ TEST_F(LocalClientTest, WorkComesWhenItIsDueAndUntilItIsDone) {
   done.txns[0].work_erases = {{2000, 1, "late"}};
   ASSERT_TRUE(Submit(done).status.ok());
   EXPECT_TRUE(due(INT64_MAX).empty());
+  // Work that is due before what was there when last looked is found too.
+  commit.txns[0].work_puts = {{{9000, 1, "far"}, ""}};
+  ASSERT_TRUE(Submit(commit).status.ok());
+  ASSERT_EQ(due(10'000).size(), 1u);
+  commit.txns[0].work_puts = {{{INT64_MIN, 1, "first"}, ""}, {{8999, 1, "near"}, ""}};
+  ASSERT_TRUE(Submit(commit).status.ok());
+  ASSERT_EQ(due(10'000).size(), 3u);
+  EXPECT_EQ(due(10'000)[0].key.id, "first");
+  EXPECT_EQ(due(10'000)[1].key.id, "near");
 }
 
 TEST_F(LocalClientTest, NoDotAndNoInodeIsUsedTwiceAcrossRestarts) {
@@ -288,6 +297,9 @@ TEST_F(LocalClientTest, NothingIsLeftOfAKeyWhoseItemsAreGone) {
   EXPECT_TRUE(store_.Await(store_.client()->DueWork(0, 10)).ok());
   EXPECT_TRUE(store_.memory().Get(key).ok());
   Change("dir", {}, {Erase("b")});
+  EXPECT_TRUE(store_.Await(store_.client()->DueWork(0, 10)).ok());
+  EXPECT_TRUE(store_.memory().Get(key).ok());  // not again so soon
+  store_.steps().Advance(60'000'000);
   EXPECT_TRUE(store_.Await(store_.client()->DueWork(0, 10)).ok());
   EXPECT_EQ(store_.memory().Get(key).status().code(), Code::kNotFound);
 }

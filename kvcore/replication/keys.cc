@@ -106,9 +106,14 @@ std::pair<Bytes, Bytes> ChunkRefRange(const ChunkId& id) {
 
 Bytes WorkPrefix(uint16_t place) { return PkPrefix(place, ByteView(&kWorkPk, 1)); }
 
-Bytes WorkItemKey(uint16_t place, const WorkKey& work) {
+Bytes WorkDuePrefix(uint16_t place, int64_t due_millis) {
   Bytes key = WorkPrefix(place);
-  PutBigEndian64(&key, static_cast<uint64_t>(work.due_millis) ^ kSignBit);
+  PutBigEndian64(&key, static_cast<uint64_t>(due_millis) ^ kSignBit);
+  return key;
+}
+
+Bytes WorkItemKey(uint16_t place, const WorkKey& work) {
+  Bytes key = WorkDuePrefix(place, work.due_millis);
   key.push_back(static_cast<char>(work.kind));
   key.append(work.id);
   return key;

@@ -58,6 +58,8 @@ Bytes ChunkRefKey(const ChunkId& id, const ChunkRef& ref);
 // The references of one chunk are the keys in [first, second).
 std::pair<Bytes, Bytes> ChunkRefRange(const ChunkId& id);
 Bytes WorkPrefix(uint16_t place);
+// Before every line due at `due_millis` or later, after every other.
+Bytes WorkDuePrefix(uint16_t place, int64_t due_millis);
 Bytes WorkItemKey(uint16_t place, const WorkKey& work);
 Bytes OpIdKey(uint16_t place, const OpId& id);
 

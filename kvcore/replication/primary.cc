@@ -12,7 +12,8 @@
 namespace kvfs::replication {
 namespace {
 
-constexpr size_t kMaxEmptied = 4096;
+constexpr size_t kMaxEmptied = 16'384;
+constexpr int64_t kSweepMicros = 30'000'000;
 
 // What an item costs beside its key and value, generously.
 constexpr uint64_t kItemOverheadBytes = 100;
@@ -229,7 +230,17 @@ void Primary::NoteEmptied(const Commit& commit) {
   }
 }
 
-Task<Status> Primary::SweepEmptied() {
+bool Primary::SweepIsDue() {
+  const int64_t now = clock_->MonotonicMicros();
+  std::lock_guard lock(emptied_mutex_);
+  if (emptied_.empty() || (now < next_sweep_micros_ && emptied_.size() < kMaxEmptied / 2)) {
+    return false;
+  }
+  next_sweep_micros_ = now + kSweepMicros;
+  return true;
+}
+
+Task<Status> Primary::Sweep() {
   std::set<Bytes> emptied;
   {
     std::lock_guard lock(emptied_mutex_);
@@ -252,8 +263,10 @@ Task<Status> Primary::SweepEmptied() {
 }
 
 Task<Result<std::vector<WorkItem>>> Primary::DueWork(int64_t now_millis, uint32_t limit) {
-  Status swept = co_await SweepEmptied();
-  KVFS_CO_RETURN_IF_ERROR(swept);
+  if (SweepIsDue()) {
+    Status swept = co_await Sweep();
+    KVFS_CO_RETURN_IF_ERROR(swept);
+  }
   std::vector<WorkItem> found;
   for (uint32_t number = 0; number < partitions_.size() && found.size() < limit; ++number) {
     Partition& partition = *partitions_[number];
@@ -261,8 +274,11 @@ Task<Result<std::vector<WorkItem>>> Primary::DueWork(int64_t now_millis, uint32_
     if (partition.earliest_due > now_millis) {
       continue;
     }
-    const Bytes prefix = WorkPrefix(FirstPlace(number, options_.partition_bits));
-    const auto lines = store_->Scan(prefix, PrefixEnd(prefix));
+    const uint16_t place = FirstPlace(number, options_.partition_bits);
+    const Bytes prefix = WorkPrefix(place);
+    // From the first line there can be: before it may lie the deleted ones of a million jobs done.
+    const auto lines =
+        store_->Scan(WorkDuePrefix(place, partition.earliest_due), PrefixEnd(prefix));
     int64_t earliest = INT64_MAX;
     for (bool first = true; lines->Valid() && found.size() < limit; lines->Next()) {
       KVFS_CO_ASSIGN_OR_RETURN(WorkKey key, DecodeWorkCk(lines->key().substr(prefix.size())));

@@ -48,14 +48,18 @@ class Primary {
 
   Task<CommitResult> Submit(Commit commit);
 
+  // Removes the states of partition keys whose last item has gone since the last call. It walks
+  // over what was deleted of them, so not too often.
+  Task<Status> Sweep();
+
   struct Stats {
     uint64_t commits = 0;    // that happened
     uint64_t conflicts = 0;  // refused by an assert
   };
   Stats GetStats() const;
 
-  // Work due at or before `now_millis`, at most `limit` items, in order within a partition. Also
-  // removes the states of partition keys whose last item has gone since the last call.
+  // Work due at or before `now_millis`, at most `limit` items, in order within a partition. Now and
+  // then it also sweeps.
   Task<Result<std::vector<WorkItem>>> DueWork(int64_t now_millis, uint32_t limit);
 
  private:
@@ -77,8 +81,8 @@ class Primary {
                            CommitResult* result);
   // Notes partition keys that may have no items any more.
   void NoteEmptied(const Commit& commit);
-  // Removes the state items of those that have none.
-  Task<Status> SweepEmptied();
+  // Whether enough of them, or time, has come together for a sweep.
+  bool SweepIsDue();
   int64_t WallMillis() const { return clock_->WallNanos() / 1'000'000; }
   uint32_t PartitionAt(uint16_t place) const;
 
@@ -90,7 +94,8 @@ class Primary {
   std::vector<std::unique_ptr<Partition>> partitions_;
   std::mutex emptied_mutex_;
   // Bounded; what does not fit, or is lost with the process, is found by the store's check.
-  std::set<Bytes> emptied_;  // [emptied_mutex_]
+  std::set<Bytes> emptied_;        // [emptied_mutex_]
+  int64_t next_sweep_micros_ = 0;  // [emptied_mutex_]
   std::atomic<uint64_t> commits_{0};
   std::atomic<uint64_t> conflicts_{0};
 };
