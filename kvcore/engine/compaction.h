@@ -31,9 +31,9 @@ struct Compaction {
 };
 
 struct CompactionNeeds {
-  // Everything that deletes hide should go, not only where they are dense.
-  bool shed_deletes = false;
-  // All tables into one level: CompactAll.
+  // Deletes that hide blobs should meet them, not only where deletes are dense.
+  bool shed_hidden = false;
+  // All tables into one level, without deletes: CompactAll.
   bool everything = false;
   // The oldest sequence somebody may read at; deletes above it cannot go yet.
   uint64_t oldest_visible = kMaxSequence;

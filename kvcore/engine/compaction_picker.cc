@@ -140,8 +140,9 @@ std::optional<Compaction> PickByDeletes(const std::shared_ptr<const Version>& ve
   for (int level = 0; level < kLevels; ++level) {
     for (const auto& table : version->levels[static_cast<size_t>(level)]) {
       const TableMeta& meta = table->meta;
-      if (!(Dense(meta) || (needs.shed_deletes && meta.deletes > 0)) ||
-          meta.largest_sequence > needs.oldest_visible) {
+      const bool wanted = Dense(meta) || (needs.shed_hidden && meta.hidden_bytes > 0) ||
+                          (needs.everything && meta.deletes > 0);
+      if (!wanted || meta.largest_sequence > needs.oldest_visible) {
         continue;
       }
       if (level == 0) {

@@ -15,10 +15,12 @@ constexpr size_t kSpareLogs = 2;
 constexpr int64_t kRetryMicros = 500'000;
 constexpr int64_t kTidyMicros = 2'000'000;
 constexpr int64_t kAgedTidyMicros = 60'000'000;
-// What deletes hide is seen to at once, soon, or when it has been so for a while.
+// What deletes hide is seen to at once; or soon, where it is this much and this share of what is
+// needed; or after a while, however little, where it is a larger share.
 constexpr uint64_t kHiddenNow = 64u << 20;
 constexpr uint64_t kHiddenSoon = 4u << 20;
 constexpr uint64_t kHiddenShare = 32;
+constexpr uint64_t kAgedShare = 8;
 // Below this share of all blob bytes, garbage in files below the ratio is left alone.
 constexpr double kTotalGarbageShare = 0.6;
 }  // namespace
@@ -187,9 +189,6 @@ Status DbImpl::FlushOldest(const std::shared_ptr<MemLog>& memlog) {
     assert(immutable_.front() == memlog);
     immutable_.pop_front();
     RetireLog(memlog);
-    if (memlog->deletes.load(std::memory_order_relaxed) > 0) {
-      work_wanted_ = true;
-    }
   });
   if (!applied.ok()) {
     forget_moved();
@@ -276,21 +275,7 @@ Status DbImpl::FinishCompaction() {
   space_.NoteWritten(compaction->bytes_written());
   KVFS_RETURN_IF_ERROR(SyncDirectory(env_.files, directory_));
   compaction->Release();
-  const VersionEdit edit = compaction->edit();
-  KVFS_RETURN_IF_ERROR(versions_.Apply(edit, [this] { waiters_.WakeAll(); }));
-  NoteDropped(edit);
-  return Status::Ok();
-}
-
-// Pointers that compaction has dropped are no longer hidden ones.
-void DbImpl::NoteDropped(const VersionEdit& edit) {
-  uint64_t dropped = 0;
-  for (const auto& [logical, change] : edit.blob_changes) {
-    dropped += change.removed_bytes;
-  }
-  uint64_t hidden = hidden_bytes_.load();
-  while (!hidden_bytes_.compare_exchange_weak(hidden, hidden - std::min(hidden, dropped))) {
-  }
+  return versions_.Apply(compaction->edit(), [this] { waiters_.WakeAll(); });
 }
 
 Result<bool> DbImpl::PickWork() {
@@ -303,7 +288,8 @@ Result<bool> DbImpl::PickWork() {
     work_wanted_ = false;
     version = versions_.current();
     CompactionNeeds needs;
-    needs.shed_deletes = shed_deletes_ || compact_all_ > 0;
+    needs.shed_hidden = shed_hidden_ || version->HiddenBytes() >=
+                                            std::max(kHiddenSoon, NeededBlobBytes() / kHiddenShare);
     needs.everything = compact_all_ > 0;
     needs.oldest_visible = snapshots_.empty() ? kMaxSequence : *snapshots_.begin();
     if (auto picked = PickCompaction(version, options_, needs, &cursors_)) {
@@ -317,11 +303,8 @@ Result<bool> DbImpl::PickWork() {
                                                     SnapshotSequences());
       return true;
     }
-    if (shed_deletes_ && immutable_.empty()) {
-      shed_deletes_ = false;
-      if (snapshots_.empty()) {
-        hidden_bytes_.store(0);  // what is still counted was an overestimate
-      }
+    if (immutable_.empty()) {
+      shed_hidden_ = false;
     }
     uint64_t total = 0;
     uint64_t garbage = 0;
@@ -378,24 +361,48 @@ Status DbImpl::DropEmptyBlobFiles(std::vector<uint64_t> logical) {
 
 // ---- deletes ---------------------------------------------------------------
 
-// After a delete: look in a while whether it keeps space that should come back.
+uint64_t DbImpl::HiddenBytes() const {
+  uint64_t hidden = active_->hidden_bytes.load(std::memory_order_relaxed);
+  for (const auto& memlog : immutable_) {
+    hidden += memlog->hidden_bytes.load(std::memory_order_relaxed);
+  }
+  return hidden + versions_.current()->HiddenBytes();
+}
+
+uint64_t DbImpl::NeededBlobBytes() const {
+  uint64_t bytes = 0;
+  for (const auto& [logical, state] : versions_.blobs()) {
+    bytes += state.live_bytes + state.unflushed_bytes;
+  }
+  return bytes;
+}
+
+// After a delete that hides a blob: look in a while whether it is time to see to that.
 void DbImpl::ArmTidy() {
-  const uint64_t hidden = hidden_bytes_.load(std::memory_order_relaxed);
-  if (hidden >= kHiddenNow && !shed_deletes_) {
+  if (!tidy_posted_ && active_->hidden_bytes.load(std::memory_order_relaxed) >= kHiddenNow) {
+    tidy_posted_ = true;
     tasks_.Post(env::Priority::kBackground, [this] { Tidy(false); });
   }
-  if (tidy_armed_) {
-    return;
+  if (!tidy_armed_) {
+    tidy_armed_ = true;
+    tasks_.PostAfter(kTidyMicros, env::Priority::kBackground, [this] {
+      {
+        const std::lock_guard lock(mutex_);
+        tidy_armed_ = false;
+      }
+      Tidy(false);
+    });
   }
-  tidy_armed_ = true;
-  tasks_.PostAfter(kTidyMicros, env::Priority::kBackground, [this] { Tidy(false); });
-  tasks_.PostAfter(kAgedTidyMicros, env::Priority::kBackground, [this] {
-    {
-      const std::lock_guard lock(mutex_);
-      tidy_armed_ = false;
-    }
-    Tidy(true);
-  });
+  if (!tidy_aging_) {
+    tidy_aging_ = true;
+    tasks_.PostAfter(kAgedTidyMicros, env::Priority::kBackground, [this] {
+      {
+        const std::lock_guard lock(mutex_);
+        tidy_aging_ = false;
+      }
+      Tidy(true);
+    });
+  }
 }
 
 // Deletes reach the pointers they hide only by compaction, which they would wait long for: a
@@ -404,21 +411,18 @@ void DbImpl::Tidy(bool aged) {
   bool flush = false;
   {
     const std::lock_guard lock(mutex_);
-    uint64_t live = 0;
-    for (const auto& [logical, state] : versions_.blobs()) {
-      live += state.live_bytes + state.unflushed_bytes;
-    }
-    const uint64_t hidden = hidden_bytes_.load(std::memory_order_relaxed);
-    const bool soon = hidden >= std::max(kHiddenSoon, live / kHiddenShare);
-    if (live == 0 || shed_deletes_ || !(soon || aged)) {
+    tidy_posted_ = false;
+    const uint64_t needed = NeededBlobBytes();
+    const uint64_t hidden = HiddenBytes();
+    const bool soon = hidden >= std::max(kHiddenSoon, needed / kHiddenShare);
+    const bool late = aged && hidden > 0 && hidden >= needed / kAgedShare;
+    if (!soon && !late) {
       return;
     }
-    shed_deletes_ = true;
-    flush = active_->deletes.load(std::memory_order_relaxed) > 0;
+    shed_hidden_ = shed_hidden_ || late;
+    flush = active_->hidden_bytes.load(std::memory_order_relaxed) > 0;
     work_wanted_ = true;
-    if (!flush) {
-      Schedule();
-    }
+    Schedule();
   }
   if (flush) {
     const Status flushed = FlushMemtable();

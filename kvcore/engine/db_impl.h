@@ -34,10 +34,10 @@ namespace kvfs::engine {
 // A memtable and the log that holds the same writes.
 struct MemLog {
   std::shared_ptr<MemTable> memtable;
-  std::shared_ptr<LogWriter> log;  // null in a read-only store
-  uint64_t last_sequence = 0;      // of its last write; known once it is immutable
-  uint64_t next_log_number = 0;    // the log after it; likewise
-  std::atomic<uint64_t> deletes{0};
+  std::shared_ptr<LogWriter> log;         // null in a read-only store
+  uint64_t last_sequence = 0;             // of its last write; known once it is immutable
+  uint64_t next_log_number = 0;           // the log after it; likewise
+  std::atomic<uint64_t> hidden_bytes{0};  // of blobs its deletes hide
   // How far the log is durable (with what it refers to); one leader at a time changes it.
   std::atomic<uint64_t> synced_offset{0};
 };
@@ -141,9 +141,10 @@ class DbImpl final : public Db {
   void Tidy(bool aged);
   std::vector<uint64_t> SnapshotSequences() const;  // [mutex_]
   bool Busy() const;                                // [mutex_]
-  void NoteDropped(const VersionEdit& edit);
-  Status FlushMemtable();     // rotates, if there is anything in it
-  uint64_t LogBytes() const;  // [mutex_]
+  uint64_t HiddenBytes() const;                     // [mutex_] by all deletes
+  uint64_t NeededBlobBytes() const;                 // [mutex_]
+  Status FlushMemtable();                           // rotates, if there is anything in it
+  uint64_t LogBytes() const;                        // [mutex_]
 
   const Options options_;
   const env::Env env_;
@@ -170,7 +171,9 @@ class DbImpl final : public Db {
   bool retry_armed_ = false;                   // [mutex_] out of space: waiting to try again
   bool deleting_ = false;                      // [mutex_]
   bool tidy_armed_ = false;                    // [mutex_]
-  bool shed_deletes_ = false;                  // [mutex_]
+  bool tidy_posted_ = false;                   // [mutex_]
+  bool tidy_aging_ = false;                    // [mutex_]
+  bool shed_hidden_ = false;                   // [mutex_] however little deletes hide
   int compact_all_ = 0;                        // [mutex_] callers of CompactAll
   std::unique_ptr<CompactionJob> compaction_;  // the background turn's
   std::unique_ptr<BlobRewrite> rewrite_;       // the background turn's
@@ -181,8 +184,6 @@ class DbImpl final : public Db {
   std::atomic<uint64_t> last_sequence_{0};
   std::atomic<bool> failed_{false};           // background_error_ is set
   std::atomic<bool> directory_dirty_{false};  // a log's name may not be durable yet
-  // Bytes of blobs that deletes hide but whose pointers are still in tables; an estimate.
-  std::atomic<uint64_t> hidden_bytes_{0};
   std::atomic<uint64_t> user_bytes_{0};
   std::atomic<uint64_t> disk_bytes_{0};
   std::atomic<uint64_t> syncs_{0};

@@ -347,8 +347,7 @@ Status DbImpl::ApplyRecovered(const LogPayload& payload) {
       }
     }
     if (entry.type == EntryType::kDelete) {
-      active_->deletes.fetch_add(1);
-      hidden_bytes_.fetch_add(entry.has_pointer ? entry.pointer.stored_size : 0);
+      active_->hidden_bytes.fetch_add(entry.has_pointer ? entry.pointer.stored_size : 0);
     }
     active_->memtable->Add(sequence++, entry.type, entry.key, entry.value);
   }
@@ -483,15 +482,6 @@ void DbImpl::StartBackground() {
   }
   opened_ = true;
   const std::lock_guard lock(mutex_);
-  uint64_t deletes = 0;
-  for (const TableList& level : versions_.current()->levels) {
-    for (const auto& table : level) {
-      deletes += table->meta.deletes;
-    }
-  }
-  if (deletes > 0 && !versions_.blobs().empty()) {
-    shed_deletes_ = true;  // how much they hide is not known any more
-  }
   work_wanted_ = true;
   Schedule();
 }

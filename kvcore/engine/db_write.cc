@@ -15,9 +15,6 @@ constexpr size_t kMaxImmutable = 2;
 // A memtable grows past its bound by this factor where no new log can be made.
 constexpr uint64_t kMemtableSlack = 2;
 constexpr int64_t kMaxDelayMicros = 10'000;
-// Deletes have hidden enough blobs to see to them at once: this many bytes, and this share of all.
-constexpr uint64_t kHiddenBytes = 16u << 20;
-constexpr uint64_t kHiddenShare = 16;
 }  // namespace
 
 Status DbImpl::BackgroundError() const {
@@ -108,7 +105,6 @@ Result<Position> DbImpl::Write(const WriteBatch& batch) {
     return LastPosition();
   }
   uint64_t hidden = 0;
-  uint64_t deletes = 0;
   bool wake = false;
   Position position = 0;
   {
@@ -152,22 +148,18 @@ Result<Position> DbImpl::Write(const WriteBatch& batch) {
       const BatchReader::Entry& entry = reader.entry();
       memlog->memtable->Add(sequence++, entry.type, entry.key, entry.value);
       if (entry.type == EntryType::kDelete) {
-        ++deletes;
         hidden += entry.has_pointer ? entry.pointer.stored_size : 0;
       }
     }
     assert(reader.status().ok() && sequence == position + 1);
-    memlog->deletes.fetch_add(deletes, std::memory_order_relaxed);
+    memlog->hidden_bytes.fetch_add(hidden, std::memory_order_relaxed);
     last_sequence_.store(position, std::memory_order_release);
   }
   user_bytes_.fetch_add(batch.ByteSize(), std::memory_order_relaxed);
-  if (hidden > 0) {
-    hidden_bytes_.fetch_add(hidden, std::memory_order_relaxed);
-  }
-  if (wake || deletes > 0) {
+  if (wake || hidden > 0) {
     const std::lock_guard lock(mutex_);
     Schedule();
-    if (deletes > 0) {
+    if (hidden > 0) {
       ArmTidy();
     }
   }

@@ -1,7 +1,9 @@
 #include "kvcore/engine/table_output.h"
 
+#include "kvcore/engine/blob_pointer.h"
 #include "kvcore/engine/durable.h"
 #include "kvcore/engine/file_names.h"
+#include "kvcore/engine/internal_key.h"
 
 namespace kvfs::engine {
 
@@ -28,12 +30,22 @@ TableOutput::~TableOutput() {
   }
 }
 
+Status TableOutput::Add(ByteView internal_key, ByteView value) {
+  BlobPointer pointer;
+  ByteView in = value;
+  if (TypeOf(internal_key) == EntryType::kDelete && !value.empty() &&
+      DecodeBlobPointer(&in, &pointer)) {
+    hidden_bytes_ += pointer.stored_size;
+  }
+  return builder_->Add(internal_key, value);
+}
+
 Result<TableMeta> TableOutput::Finish() {
   KVFS_ASSIGN_OR_RETURN(const TableProperties properties, builder_->Finish());
   KVFS_RETURN_IF_ERROR(SyncFile(file_.get()));
   KVFS_RETURN_IF_ERROR(file_->Close());
   finished_ = true;
-  return MakeTableMeta(number_, builder_->FileSize(), properties);
+  return MakeTableMeta(number_, builder_->FileSize(), hidden_bytes_, properties);
 }
 
 }  // namespace kvfs::engine

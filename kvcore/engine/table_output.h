@@ -22,7 +22,7 @@ class TableOutput {
                                                      const Options& options, uint64_t number);
   ~TableOutput();
 
-  Status Add(ByteView internal_key, ByteView value) { return builder_->Add(internal_key, value); }
+  Status Add(ByteView internal_key, ByteView value);
   uint64_t FileSize() const { return builder_->FileSize(); }
   uint64_t EntryCount() const { return builder_->EntryCount(); }
   uint64_t number() const { return number_; }
@@ -37,6 +37,7 @@ class TableOutput {
   const uint64_t number_;
   std::unique_ptr<env::WritableFile> file_;
   std::unique_ptr<TableBuilder> builder_;
+  uint64_t hidden_bytes_ = 0;
   bool finished_ = false;
 };
 

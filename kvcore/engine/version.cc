@@ -97,6 +97,16 @@ uint64_t Version::TableBytes() const {
   return bytes;
 }
 
+uint64_t Version::HiddenBytes() const {
+  uint64_t bytes = 0;
+  for (const TableList& level : levels) {
+    for (const auto& table : level) {
+      bytes += table->meta.hidden_bytes;
+    }
+  }
+  return bytes;
+}
+
 int Version::DeepestLevel() const {
   for (int level = kLevels - 1; level > 0; --level) {
     if (!levels[static_cast<size_t>(level)].empty()) {

@@ -41,6 +41,8 @@ class Version {
   TableList Overlapping(int level, ByteView begin, ByteView end) const;
   uint64_t LevelBytes(int level) const;
   uint64_t TableBytes() const;
+  // Bytes of blobs that deletes in tables hide, whose pointers may be in tables yet.
+  uint64_t HiddenBytes() const;
   // The deepest level with a table; 0 if there is none.
   int DeepestLevel() const;
 

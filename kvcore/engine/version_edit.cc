@@ -26,6 +26,7 @@ void EncodeTable(const TableMeta& meta, Bytes* out) {
   PutVarint64(out, meta.file_bytes);
   PutVarint64(out, meta.entries);
   PutVarint64(out, meta.deletes);
+  PutVarint64(out, meta.hidden_bytes);
   PutVarint64(out, meta.smallest_sequence);
   PutVarint64(out, meta.largest_sequence);
   PutLengthPrefixed(out, meta.smallest);
@@ -37,8 +38,9 @@ bool DecodeTable(ByteView* in, TableMeta* meta) {
   ByteView largest;
   if (!GetVarint64(in, &meta->number) || !GetVarint64(in, &meta->file_bytes) ||
       !GetVarint64(in, &meta->entries) || !GetVarint64(in, &meta->deletes) ||
-      !GetVarint64(in, &meta->smallest_sequence) || !GetVarint64(in, &meta->largest_sequence) ||
-      !GetLengthPrefixed(in, &smallest) || !GetLengthPrefixed(in, &largest)) {
+      !GetVarint64(in, &meta->hidden_bytes) || !GetVarint64(in, &meta->smallest_sequence) ||
+      !GetVarint64(in, &meta->largest_sequence) || !GetLengthPrefixed(in, &smallest) ||
+      !GetLengthPrefixed(in, &largest)) {
     return false;
   }
   if (!IsInternalKey(smallest) || !IsInternalKey(largest) ||
@@ -113,11 +115,13 @@ bool DecodeField(Tag tag, ByteView* in, VersionEdit* edit) {
 
 }  // namespace
 
-TableMeta MakeTableMeta(uint64_t number, uint64_t file_bytes, const TableProperties& properties) {
+TableMeta MakeTableMeta(uint64_t number, uint64_t file_bytes, uint64_t hidden_bytes,
+                        const TableProperties& properties) {
   return TableMeta{.number = number,
                    .file_bytes = file_bytes,
                    .entries = properties.entries,
                    .deletes = properties.deletes,
+                   .hidden_bytes = hidden_bytes,
                    .smallest_sequence = properties.smallest_sequence,
                    .largest_sequence = properties.largest_sequence,
                    .smallest = properties.smallest,

@@ -20,7 +20,8 @@ struct TableMeta {
   uint64_t number = 0;
   uint64_t file_bytes = 0;
   uint64_t entries = 0;
-  uint64_t deletes = 0;  // of the entries
+  uint64_t deletes = 0;       // of the entries
+  uint64_t hidden_bytes = 0;  // of blobs that those deletes hide, as far as they say so
   uint64_t smallest_sequence = 0;
   uint64_t largest_sequence = 0;
   Bytes smallest;  // internal keys
@@ -28,7 +29,8 @@ struct TableMeta {
 
   bool operator==(const TableMeta&) const = default;
 };
-TableMeta MakeTableMeta(uint64_t number, uint64_t file_bytes, const TableProperties& properties);
+TableMeta MakeTableMeta(uint64_t number, uint64_t file_bytes, uint64_t hidden_bytes,
+                        const TableProperties& properties);
 
 struct BlobFileMeta {
   uint64_t logical = 0;
