@@ -46,6 +46,8 @@ class OpenFiles {
   // While the guard lives no open of the inode begins or ends.
   virtual Task<env::AsyncMutex::Guard> HoldOpens(Ino ino) = 0;
   virtual bool IsOpen(Ino ino) const = 0;
+  // Somebody looked the inode up and may yet open it, without its name.
+  virtual bool IsKnown(Ino ino) const = 0;
 };
 
 struct NamespaceOptions {
@@ -171,9 +173,12 @@ class Namespace {
   Task<FsResult<Removed>> TryUnlink(InodeRef dir, Bytes name);
   Task<FsResult<Removed>> TryRemoveDirectory(InodeRef dir, Bytes name);
   // Takes the link `link_id` from a file; with the last one the record goes, or is an orphan. The
-  // guard is to be kept until the commit is done.
-  Task<FsResult<Removed>> DropLink(LoadedInode* file, uint64_t link_id, Moment moment,
-                                   env::AsyncMutex::Guard* guard, ChangeSet* changes);
+  // guard is to be kept until the commit is done. `is_replaced`: its name goes on with another
+  // inode, so whoever is on the way from name to open must find something: there never was a moment
+  // without the name.
+  Task<FsResult<Removed>> DropLink(LoadedInode* file, uint64_t link_id, bool is_replaced,
+                                   Moment moment, env::AsyncMutex::Guard* guard,
+                                   ChangeSet* changes);
   // Takes an empty directory apart (not its entry).
   Task<FsResult<Removed>> DropDirectory(LoadedInode* directory, Moment moment, ChangeSet* changes);
   Task<Errno> EraseXattrs(const LoadedInode* inode, ChangeSet* changes);

@@ -36,7 +36,8 @@ Task<FsResult<Removed>> Namespace::TryUnlink(InodeRef dir, Bytes name) {
   changes.Erase(dir.ino, entry->ck);
   changes.TouchDirectory(dir.ino, moment.now, moment.set_at);
   env::AsyncMutex::Guard guard;
-  auto removed = co_await DropLink(&*file, entry->dentry.link_id(), moment, &guard, &changes);
+  auto removed =
+      co_await DropLink(&*file, entry->dentry.link_id(), false, moment, &guard, &changes);
   if (!removed.ok()) {
     co_return removed.error();
   }
@@ -47,8 +48,9 @@ Task<FsResult<Removed>> Namespace::TryUnlink(InodeRef dir, Bytes name) {
   co_return removed;
 }
 
-Task<FsResult<Removed>> Namespace::DropLink(LoadedInode* file, uint64_t link_id, Moment moment,
-                                            env::AsyncMutex::Guard* guard, ChangeSet* changes) {
+Task<FsResult<Removed>> Namespace::DropLink(LoadedInode* file, uint64_t link_id, bool is_replaced,
+                                            Moment moment, env::AsyncMutex::Guard* guard,
+                                            ChangeSet* changes) {
   constexpr int64_t kMicrosPerMilli = 1000;
   constexpr int64_t kMillisPerSecond = 1000;
   constexpr int64_t kNanosPerMilli = 1'000'000;
@@ -69,12 +71,13 @@ Task<FsResult<Removed>> Namespace::DropLink(LoadedInode* file, uint64_t link_id,
     changes->Update(*file);
     co_return removed;
   }
-  bool is_open = false;
+  bool is_wanted = false;
   if (open_files_ != nullptr) {
     *guard = co_await open_files_->HoldOpens(file->ref.ino);
-    is_open = open_files_->IsOpen(file->ref.ino);
+    is_wanted =
+        open_files_->IsOpen(file->ref.ino) || (is_replaced && open_files_->IsKnown(file->ref.ino));
   }
-  if (!is_open && !HasChunks(record)) {
+  if (!is_wanted && !HasChunks(record)) {
     changes->EraseRecord(*file);
     changes->Erase(file->ref.home, keys::Inline(file->ref.ino));
     const Errno erased = co_await EraseXattrs(file, changes);

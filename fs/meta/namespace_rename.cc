@@ -136,7 +136,7 @@ Task<FsResult<RenameOutcome>> Namespace::TryReplace(RenameSide* from, RenameSide
       outcome.replaced = std::move(*removed);
     } else {
       auto removed =
-          co_await DropLink(&to->inode, to->entry.dentry.link_id(), moment, &guard, &changes);
+          co_await DropLink(&to->inode, to->entry.dentry.link_id(), true, moment, &guard, &changes);
       if (!removed.ok()) {
         co_return removed.error();
       }

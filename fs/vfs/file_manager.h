@@ -9,6 +9,7 @@
 #pragma once
 
 #include <cstdint>
+#include <functional>
 #include <memory>
 #include <vector>
 
@@ -79,6 +80,9 @@ class FileManager {
   // The last link is gone and no handle is open: gives the chunks back. Also called by the
   // reclaimer for orphans found in the work index.
   virtual Task<Errno> ReclaimOrphan(InodeRef ref) = 0;
+  // Orphans for which `is_held` says true are left alone by RunDueWork, as are open ones: somebody
+  // may yet open them. To be set before the first call.
+  virtual void SetHeld(std::function<bool(Ino)> is_held) = 0;
   // Runs the work index: orphans, dropped chunks, folds. Bounded work per call; true if more is
   // due.
   virtual Task<FsResult<bool>> RunDueWork() = 0;

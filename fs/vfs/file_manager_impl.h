@@ -30,6 +30,7 @@ class FileManagerImpl final : public FileManager {
   void Overlay(Attr* attr) const override;
   Task<Errno> Publish(InodeRef ref) override;
   Task<Errno> ReclaimOrphan(InodeRef ref) override;
+  void SetHeld(std::function<bool(Ino)> is_held) override { is_held_ = std::move(is_held); }
   Task<FsResult<bool>> RunDueWork() override;
   Task<Errno> Drain(bool sync) override;
   Stats GetStats() const override;
@@ -85,7 +86,10 @@ class FileManagerImpl final : public FileManager {
   // True: deleted, together with its line of the work index. EBUSY: somebody has it open.
   Task<FsResult<bool>> TryReclaim(InodeRef ref);
   Task<FsResult<bool>> DeleteOrphan(FileState* state);
+  Task<FsResult<bool>> EraseItems(LoadedInode inode);
   Task<Errno> EraseWork(InodeRef ref, client::WorkKey key);
+  bool IsHeld(Ino ino) const;
+  bool AreAllHeld(const std::vector<client::WorkItem>& due) const;
 
   const FileManagerOptions options_;
   client::Client* const client_;
@@ -95,6 +99,7 @@ class FileManagerImpl final : public FileManager {
   ContentReader reader_;
   ContentPlanner planner_;
   Publisher publisher_;
+  std::function<bool(Ino)> is_held_;
   FileTable files_;
   SpaceBudget space_;
   std::atomic<FileHandle> next_handle_{1};

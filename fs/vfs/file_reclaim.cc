@@ -1,6 +1,9 @@
 // FileManager: giving back what belongs to inodes without links.
 
+#include <algorithm>
+
 #include "fs/meta/keys.h"
+#include "fs/meta/posix.h"
 #include "fs/vfs/file_manager_impl.h"
 
 namespace kvfs::fs {
@@ -20,6 +23,14 @@ Task<Errno> FileManagerImpl::ReclaimOrphan(InodeRef ref) {
 // A crash anywhere leaves the record, perhaps with less content, and the line of the work index:
 // it is done again from there.
 Task<FsResult<bool>> FileManagerImpl::TryReclaim(InodeRef ref) {
+  auto inode = co_await LoadInode(client_, ref);
+  if (inode.ok() && !S_ISREG(inode->record.mode())) {  // a symlink, FIFO, ...: no content here
+    if (inode->record.nlink() != 0) {
+      co_return false;
+    }
+    auto erased = co_await EraseItems(std::move(*inode));
+    co_return erased;
+  }
   Pin pin = files_.Acquire(ref);
   FileState* state = pin.get();
   auto ops = co_await state->ops.Lock();
@@ -48,7 +59,6 @@ Task<FsResult<bool>> FileManagerImpl::TryReclaim(InodeRef ref) {
 
 // REQUIRES: ops and publishing held.
 Task<FsResult<bool>> FileManagerImpl::DeleteOrphan(FileState* state) {
-  const InodeRef ref = state->ref;
   // The content first, in bounded commits: as a truncation.
   PublishOptions options;
   options.may_use_reserve = true;
@@ -67,7 +77,22 @@ Task<FsResult<bool>> FileManagerImpl::DeleteOrphan(FileState* state) {
       co_return published;
     }
   }
-  // Then all items of the inode, the record with the last of them.
+  LoadedInode inode;
+  {
+    std::lock_guard lock(state->mutex);
+    inode = state->inode;
+  }
+  auto erased = co_await EraseItems(std::move(inode));
+  if (erased.ok() && *erased) {
+    std::lock_guard lock(state->mutex);
+    state->gone = true;
+  }
+  co_return erased;
+}
+
+// All items of an inode without links and chunks, the record with the last of them.
+Task<FsResult<bool>> FileManagerImpl::EraseItems(LoadedInode inode) {
+  const InodeRef ref = inode.ref;
   const Bytes pk = keys::DirectoryPk(ref.home);
   const std::vector<Bytes> prefixes = {keys::Inline(ref.ino), keys::LinkPrefix(ref.ino),
                                        keys::XattrPrefix(ref.ino), keys::BlockPrefix(ref.ino)};
@@ -86,11 +111,6 @@ Task<FsResult<bool>> FileManagerImpl::DeleteOrphan(FileState* state) {
             {.kind = client::Write::Kind::kErase, .ck = std::move(item.ck), .value = {}});
       }
     }
-    LoadedInode inode;
-    {
-      std::lock_guard lock(state->mutex);
-      inode = state->inode;
-    }
     txn.asserts.push_back(AssertRecord(inode));
     if (is_last) {
       txn.writes.push_back(EraseRecord(inode));
@@ -101,33 +121,50 @@ Task<FsResult<bool>> FileManagerImpl::DeleteOrphan(FileState* state) {
     commit.may_use_reserve = true;
     auto result = co_await client_->Submit(std::move(commit));
     if (result.status.code() == Code::kConflict) {
-      const Errno reloaded = co_await publisher_.Reload(state);
-      if (!reloaded.ok()) {
-        if (reloaded == Errno(ESTALE)) {
+      auto again = co_await LoadInode(client_, ref);
+      if (!again.ok()) {
+        if (again.error() == Errno(ENOENT)) {
           co_return false;
         }
-        co_return reloaded;
+        co_return again.error();
       }
-      std::lock_guard lock(state->mutex);
-      if (state->inode.record.nlink() != 0) {
+      if (again->record.nlink() != 0) {
         co_return false;
       }
+      inode = std::move(*again);
       continue;
     }
     if (!result.status.ok()) {
       co_return ToErrno(result.status);
     }
     if (is_last) {
-      std::lock_guard lock(state->mutex);
-      state->gone = true;
       co_return true;
     }
   }
 }
 
+bool FileManagerImpl::IsHeld(Ino ino) const {
+  return IsOpen(ino) || (is_held_ != nullptr && is_held_(ino));
+}
+
+bool FileManagerImpl::AreAllHeld(const std::vector<client::WorkItem>& due) const {
+  return std::all_of(due.begin(), due.end(), [this](const client::WorkItem& item) {
+    const auto ref = keys::ParseWorkId(item.key.id);
+    return item.key.kind != static_cast<uint8_t>(keys::WorkKind::kOrphan) || !ref ||
+           IsHeld(ref->ino);
+  });
+}
+
 Task<FsResult<bool>> FileManagerImpl::RunDueWork() {
+  // Held orphans stay at the head of the index: look past them, further each time.
+  constexpr uint32_t kMostLines = kWorkPerCall << 12;
   const int64_t now = env_.clock->WallNanos() / kNanosPerMilli;
-  auto due = co_await client_->DueWork(now, kWorkPerCall);
+  uint32_t limit = kWorkPerCall;
+  auto due = co_await client_->DueWork(now, limit);
+  while (due.ok() && due->size() == limit && limit < kMostLines && AreAllHeld(*due)) {
+    limit *= 4;
+    due = co_await client_->DueWork(now, limit);
+  }
   if (!due.ok()) {
     co_return ToErrno(due.error());
   }
@@ -141,7 +178,7 @@ Task<FsResult<bool>> FileManagerImpl::RunDueWork() {
     if (!ref) {
       continue;
     }
-    if (IsOpen(ref->ino)) {
+    if (IsHeld(ref->ino)) {
       continue;
     }
     auto reclaimed = co_await TryReclaim(*ref);
@@ -162,7 +199,7 @@ Task<FsResult<bool>> FileManagerImpl::RunDueWork() {
   if (done == 0 && !first.ok()) {
     co_return first;
   }
-  co_return done > 0 && due->size() == kWorkPerCall;
+  co_return done > 0 && due->size() == limit;
 }
 
 // Erases a line of the work index unless it is still that of an orphan.

@@ -13,19 +13,20 @@ void InodeTable::Remember(InodeRef ref) {
   ++entry.lookups;
 }
 
-void InodeTable::Forget(Ino ino, uint64_t count) {
+bool InodeTable::Forget(Ino ino, uint64_t count) {
   Shard& shard = ShardOf(ino);
   std::lock_guard lock(shard.mutex);
   auto it = shard.entries.find(ino);
   if (it == shard.entries.end()) {
-    return;
+    return false;
   }
   if (it->second.lookups > count) {
     it->second.lookups -= count;
-    return;
+    return false;
   }
   shard.entries.erase(it);
   shard.gone.erase(ino);
+  return true;
 }
 
 std::optional<InodeRef> InodeTable::Find(Ino ino) const {

@@ -20,8 +20,8 @@ class InodeTable {
  public:
   // Counts a lookup.
   void Remember(InodeRef ref);
-  // Takes lookups back; with the last one the inode is forgotten.
-  void Forget(Ino ino, uint64_t count);
+  // Takes lookups back; with the last one the inode is forgotten: true.
+  bool Forget(Ino ino, uint64_t count);
   std::optional<InodeRef> Find(Ino ino) const;
 
   // Keeps the attributes of an inode without a record until it is forgotten.

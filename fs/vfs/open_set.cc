@@ -2,7 +2,8 @@
 
 namespace kvfs::fs {
 
-OpenSet::OpenSet(env::Scheduler* scheduler, const FileManager* files) : files_(files) {
+OpenSet::OpenSet(env::Scheduler* scheduler, const FileManager* files, const InodeTable* inodes)
+    : files_(files), inodes_(inodes) {
   for (size_t i = 0; i < kLocks; ++i) {
     locks_.push_back(std::make_unique<env::AsyncMutex>(scheduler));
   }
@@ -23,6 +24,8 @@ bool OpenSet::IsOpen(Ino ino) const {
   return files_->IsOpen(ino);
 }
 
+bool OpenSet::IsKnown(Ino ino) const { return inodes_->Find(ino).has_value(); }
+
 void OpenSet::Pin(Ino ino) {
   std::lock_guard lock(mutex_);
   ++pins_[ino];
@@ -42,7 +45,13 @@ void OpenSet::AddOrphan(Ino ino) {
 }
 
 bool OpenSet::TakeOrphan(Ino ino) {
-  if (IsOpen(ino)) {
+  {
+    std::lock_guard lock(mutex_);
+    if (!orphans_.contains(ino)) {
+      return false;
+    }
+  }
+  if (IsOpen(ino) || IsKnown(ino)) {
     return false;
   }
   std::lock_guard lock(mutex_);

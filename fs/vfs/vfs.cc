@@ -16,9 +16,11 @@ VfsImpl::VfsImpl(const VfsOptions& options, client::Client* client, env::Env env
       client_(client),
       env_(env),
       files_(FileManager::Create(options.files, client, env)),
-      open_set_(env.scheduler, files_.get()),
+      open_set_(env.scheduler, files_.get(), &inodes_),
       namespace_({.orphan_grace_micros = options.orphan_grace_micros}, client, env, &open_set_),
-      worker_(env.scheduler, options.work_interval_micros, [this] { return RunWork(); }) {}
+      worker_(env.scheduler, options.work_interval_micros, [this] { return RunWork(); }) {
+  files_->SetHeld([this](Ino ino) { return open_set_.IsOpen(ino) || open_set_.IsKnown(ino); });
+}
 
 Task<Errno> VfsImpl::Start(Credentials owner) {
   const Errno ready = co_await namespace_.Initialise(owner);
@@ -89,7 +91,17 @@ void VfsImpl::OverlayBuffered(Attr* attr) const {
   atimes_.Overlay(attr);
 }
 
-void VfsImpl::Forget(Ino ino, uint64_t count) { inodes_.Forget(ino, count); }
+void VfsImpl::Forget(Ino ino, uint64_t count) {
+  if (inodes_.Forget(ino, count)) {
+    ReclaimIfDue(ino);
+  }
+}
+
+void VfsImpl::ReclaimIfDue(Ino ino) {
+  if (open_set_.TakeOrphan(ino)) {
+    worker_.Poke();  // its line in the work index is due
+  }
+}
 
 Task<FsResult<FsSpace>> VfsImpl::StatFs() {
   auto space = co_await client_->Space();

@@ -166,14 +166,7 @@ Task<Errno> VfsImpl::Release(Ino, uint64_t handle) {
   }
   auto guard = co_await open_set_.HoldOpens(file->ref.ino);
   const Errno done = co_await files_->Release(file->ref, file->file);
-  if (open_set_.TakeOrphan(file->ref.ino)) {
-    auto attr = co_await namespace_.GetAttr(file->ref);
-    const Errno reclaimed = co_await files_->ReclaimOrphan(file->ref);
-    if (reclaimed.ok() && attr.ok()) {
-      inodes_.SetGone(*attr);
-    }
-    // What failed is found again in the work index.
-  }
+  ReclaimIfDue(file->ref.ino);
   co_return done;
 }
 

@@ -82,6 +82,8 @@ class VfsImpl final : public Vfs {
   void OverlayBuffered(Attr* attr) const;
   // After a name, perhaps the last, was taken from an inode.
   void NoteRemoved(const Removed& removed);
+  // Has an orphan taken apart once nobody can reach it any more.
+  void ReclaimIfDue(Ino ino);
   // Opens by place; ENOENT if the inode is gone.
   Task<FsResult<OpenReply>> OpenRef(InodeRef ref, int flags);
   Task<FsResult<CreateReply>> TryCreate(InodeRef dir, Bytes name, uint32_t mode, int flags,
@@ -96,9 +98,9 @@ class VfsImpl final : public Vfs {
   client::Client* const client_;
   const env::Env env_;
   const std::unique_ptr<FileManager> files_;
+  InodeTable inodes_;
   OpenSet open_set_;
   Namespace namespace_;
-  InodeTable inodes_;
   HandleTable handles_;
   AtimeQueue atimes_;
   Periodic worker_;

@@ -131,9 +131,7 @@ void VfsImpl::NoteRemoved(const Removed& removed) {
     return;
   }
   open_set_.AddOrphan(removed.ref.ino);
-  if (open_set_.TakeOrphan(removed.ref.ino)) {
-    worker_.Poke();  // nobody has it open: its line in the work index is due
-  }
+  ReclaimIfDue(removed.ref.ino);
 }
 
 }  // namespace kvfs::fs

@@ -148,8 +148,12 @@ TEST_F(VfsTest, AnUnlinkedFileLivesUntilItsLastRelease) {
     EXPECT_EQ(DueWork(), 1u);
     EXPECT_EQ(Close(file, open->handle), 0);
     vfs.Advance(10'000'000);
+    EXPECT_EQ(Stat(file).nlink, 0u);
+    EXPECT_EQ(vfs.ReadFile(file), content.substr(0, 2));  // found before, opened after
+    EXPECT_EQ(DueWork(), 1u);
+    vfs->Forget(file, 1);
+    vfs.Advance(10'000'000);
     EXPECT_EQ(DueWork(), 0u);
-    EXPECT_EQ(Stat(file).nlink, 0u);  // the kernel may still ask
     EXPECT_EQ(Error(vfs.Await(vfs->Open(file, O_RDONLY))), ESTALE);
     const FsckReport report = vfs.Fsck();
     EXPECT_TRUE(report.problems.empty());
@@ -176,8 +180,43 @@ TEST_F(VfsTest, AReplacedOpenFileIsAnOrphanToo) {
   EXPECT_EQ(vfs.ReadHandle(old, open->handle), "old");
   EXPECT_EQ(vfs.ReadFile(vfs.Walk("/f")), "new");
   EXPECT_EQ(Close(old, open->handle), 0);
+  vfs->Forget(old, 1);
+  vfs.Advance(1);
   EXPECT_EQ(DueWork(), 0u);
   EXPECT_EQ(vfs.Fsck().files, 1u);
+}
+
+TEST_F(VfsTest, WhoIsOnTheWayToAReplacedFileFindsIt) {
+  const Ino old = vfs.WriteFile(kRootIno, "f", "old");
+  vfs.WriteFile(kRootIno, "g", "new");
+  ASSERT_TRUE(vfs.Await(vfs->Rename(kRootIno, "g", kRootIno, "f", RenameMode::kReplace)).ok());
+  vfs.Advance(10'000'000);
+  EXPECT_EQ(vfs.ReadFile(old), "old");  // looked up before the rename, opened after it
+  vfs->Forget(old, 1);
+  vfs.Advance(10'000'000);
+  EXPECT_EQ(vfs.Fsck().orphans, 0u);
+}
+
+TEST_F(VfsTest, HeldOrphansDoNotKeepOthersFromBeingReclaimed) {
+  std::vector<std::pair<Ino, uint64_t>> held;
+  for (int i = 0; i < 300; ++i) {
+    auto created = Create(kRootIno, "f");
+    ASSERT_EQ(Error(created), 0);
+    held.emplace_back(created->attr.ino, created->open.handle);
+    ASSERT_TRUE(vfs.Await(vfs->Unlink(kRootIno, "f")).ok());
+  }
+  const Ino last = vfs.WriteFile(kRootIno, "g", Bytes(200'000, 'x'));
+  ASSERT_TRUE(vfs.Await(vfs->Unlink(kRootIno, "g")).ok());
+  EXPECT_EQ(vfs.Fsck().orphans, 301u);
+  vfs->Forget(last, 1);
+  vfs.Advance(10'000'000);
+  EXPECT_EQ(vfs.Fsck().orphans, 300u);
+  for (const auto& [ino, handle] : held) {
+    EXPECT_EQ(Close(ino, handle), 0);
+    vfs->Forget(ino, 1);
+  }
+  vfs.Advance(10'000'000);
+  EXPECT_EQ(vfs.Fsck().orphans, 0u);
 }
 
 TEST_F(VfsTest, ARemovedDirectoryStillHasAttributes) {
@@ -301,7 +340,10 @@ TEST_F(VfsTest, XattrsAndSpaceAndLinksPassThrough) {
 TEST_F(VfsTest, ManyFilesLeaveNothingBehind) {
   const uint64_t before = vfs.store().memory().Contents().size();
   for (int i = 0; i < 50; ++i) {
-    ASSERT_NE(vfs.WriteFile(kRootIno, std::to_string(i), Bytes(150'000, static_cast<char>(i))), 0u);
+    const Ino file =
+        vfs.WriteFile(kRootIno, std::to_string(i), Bytes(150'000, static_cast<char>(i)));
+    ASSERT_NE(file, 0u);
+    vfs->Forget(file, 1);
   }
   for (int i = 0; i < 50; ++i) {
     ASSERT_TRUE(vfs.Await(vfs->Unlink(kRootIno, std::to_string(i))).ok());

@@ -136,9 +136,11 @@ class TestTree : public fs::OpenFiles {
   // OpenFiles
   Task<env::AsyncMutex::Guard> HoldOpens(fs::Ino) override { co_return env::AsyncMutex::Guard(); }
   bool IsOpen(fs::Ino ino) const override { return open.contains(ino); }
+  bool IsKnown(fs::Ino ino) const override { return known.contains(ino); }
 
   fs::Credentials who{.uid = 1000, .gid = 1000, .umask = 022, .pid = 1};
   std::unordered_set<fs::Ino> open;
+  std::unordered_set<fs::Ino> known;
 
  private:
   template <typename Operation>
