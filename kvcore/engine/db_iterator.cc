@@ -64,7 +64,10 @@ class DbIterator final : public Iterator {
   }
 
   void Next() override {
-    assert(valid_);
+    assert(valid_ || !status_.ok());
+    if (!valid_) {
+      return;  // the value could not be read
+    }
     if (!forward_) {
       forward_ = true;
       // Before the first entry of key_: step to the entries after it.
@@ -76,7 +79,10 @@ class DbIterator final : public Iterator {
   }
 
   void Prev() override {
-    assert(valid_);
+    assert(valid_ || !status_.ok());
+    if (!valid_) {
+      return;
+    }
     if (forward_) {
       forward_ = false;
       key_.assign(UserKey(input_->key()));
@@ -86,12 +92,12 @@ class DbIterator final : public Iterator {
   }
 
   ByteView key() const override {
-    assert(valid_);
+    assert(valid_ || !status_.ok());
     return forward_ ? UserKey(input_->key()) : ByteView(key_);
   }
 
   ByteView value() const override {
-    assert(valid_);
+    assert(valid_ || !status_.ok());
     const ByteView stored = forward_ ? input_->value() : ByteView(stored_);
     const EntryType type = forward_ ? TypeOf(input_->key()) : type_;
     if (type != EntryType::kBlobPointer) {

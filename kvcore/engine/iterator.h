@@ -20,7 +20,10 @@ class Iterator {
   virtual void Next() = 0;                        // REQUIRES: Valid()
   virtual void Prev() = 0;                        // REQUIRES: Valid()
   virtual ByteView key() const = 0;               // REQUIRES: Valid()
-  virtual ByteView value() const = 0;  // REQUIRES: Valid(); a blob is read when first asked for
+  // REQUIRES: Valid(). A blob is read when first asked for; if that fails the value is empty and
+  // Valid() false. key(), value() and Next() or Prev(), which then do nothing, may still be called,
+  // so that a loop need not look between them; status() tells afterwards.
+  virtual ByteView value() const = 0;
   // Not OK once anything could not be read; Valid() is false then.
   virtual Status status() const = 0;
 };
