@@ -5,11 +5,13 @@
 #include <iostream>
 #include <memory>
 
+#include "kvcore/base/coding.h"
 #include "kvcore/engine/batch_reader.h"
 #include "kvcore/engine/blob_writer.h"
 #include "kvcore/engine/block_builder.h"
 #include "kvcore/engine/log_writer.h"
 #include "kvcore/engine/table_builder.h"
+#include "kvcore/engine/version_edit.h"
 #include "kvcore/engine/write_batch.h"
 #include "tests/support/bytes_file.h"
 
@@ -106,6 +108,51 @@ Bytes Blob(bool finish) {
   return bytes;
 }
 
+// Two edits, each behind its length: files come, then change and go.
+Bytes Manifest() {
+  engine::VersionEdit first;
+  first.next_file_number = 20;
+  first.log_number = 10;
+  first.last_sequence = 100;
+  engine::TableMeta table;
+  table.number = 12;
+  table.file_bytes = 5000;
+  table.entries = 10;
+  table.smallest = Key(1, 5, EntryType::kValue);
+  table.largest = Key(9, 5, EntryType::kValue);
+  first.added_tables.push_back({1, table});
+  first.blob_files.push_back({.logical = 5, .physical = 5});
+  for (uint32_t ordinal = 0; ordinal < 10; ++ordinal) {
+    first.blob_changes[5].added.Insert(ordinal);
+  }
+  first.blob_changes[5].added_bytes = 1000;
+
+  engine::VersionEdit second;
+  second.deleted_tables.push_back({1, 12});
+  second.blob_files.push_back(
+      {.logical = 5, .physical = 6, .file_bytes = 1100, .record_bytes = 1000});
+  second.blob_changes[5].removed.Insert(3);
+  second.blob_changes[5].removed_bytes = 100;
+
+  Bytes out;
+  for (const engine::VersionEdit* edit : {&first, &second}) {
+    Bytes encoded;
+    edit->Encode(&encoded);
+    PutLengthPrefixed(&out, encoded);
+  }
+  return out;
+}
+
+Bytes OneEdit() {
+  Bytes both = Manifest();
+  ByteView rest = both;
+  ByteView record;
+  if (!GetLengthPrefixed(&rest, &record)) {
+    std::abort();
+  }
+  return Bytes(record);
+}
+
 void MakeAll(const std::filesystem::path& root) {
   Save(root / "batch", "empty", Payload(0));
   Save(root / "batch", "all_tags", Payload(3));
@@ -117,6 +164,8 @@ void MakeAll(const std::filesystem::path& root) {
   Save(root / "table", "plain", Table(0));
   Save(root / "blob", "finished", Blob(true));
   Save(root / "blob", "growing", Blob(false));
+  Save(root / "manifest", "one_edit", OneEdit());
+  Save(root / "manifest", "two_edits", Manifest());
 }
 
 }  // namespace

@@ -14,6 +14,7 @@ void FuzzLog(const uint8_t* data, size_t size);
 void FuzzBlock(const uint8_t* data, size_t size);
 void FuzzTable(const uint8_t* data, size_t size);
 void FuzzBlob(const uint8_t* data, size_t size);
+void FuzzManifest(const uint8_t* data, size_t size);
 void FuzzItem(const uint8_t* data, size_t size);
 
 struct Target {
@@ -22,7 +23,8 @@ struct Target {
 };
 inline constexpr std::array kTargets = {
     Target{"batch", FuzzBatch}, Target{"log", FuzzLog},   Target{"block", FuzzBlock},
-    Target{"table", FuzzTable}, Target{"blob", FuzzBlob}, Target{"item", FuzzItem},
+    Target{"table", FuzzTable}, Target{"blob", FuzzBlob}, Target{"manifest", FuzzManifest},
+    Target{"item", FuzzItem},
 };
 
 }  // namespace kvfs::fuzz
