@@ -125,6 +125,9 @@ Task<FsResult<Bytes>> VfsImpl::GetXattr(Ino ino, Bytes name) {
     co_return ref.error();
   }
   auto value = co_await namespace_.GetXattr(*ref, std::move(name));
+  if (!value.ok() && value.error() == Errno(ENOENT) && inodes_.FindGone(ino)) {
+    co_return Errno(ENODATA);  // asked for the ACL when somebody looks into a removed directory
+  }
   co_return value;
 }
 
@@ -134,6 +137,9 @@ Task<FsResult<std::vector<Bytes>>> VfsImpl::ListXattrs(Ino ino) {
     co_return ref.error();
   }
   auto names = co_await namespace_.ListXattrs(*ref);
+  if (!names.ok() && names.error() == Errno(ENOENT) && inodes_.FindGone(ino)) {
+    co_return std::vector<Bytes>{};
+  }
   co_return names;
 }
 

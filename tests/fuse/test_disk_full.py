@@ -16,13 +16,14 @@ class DiskFull(unittest.TestCase):
         self.addCleanup(harness.tear_down, self.base)
 
     def start_on_disk(self, mib, *options):
-        self.disk = Image(os.path.join(self.base, "disk.img"), os.path.join(self.base, "disk"),
-                          "ext4", mib, ["-m", "0"])
+        Image(os.path.join(self.base, "disk.img"), os.path.join(self.base, "disk"),
+              "ext4", mib, ["-m", "0"])
         self.start(os.path.join(self.base, "disk/data"), *options)
 
     def start(self, data, *options):
         self.mount = Mount(self.base, data=data)
         self.mount.start(*options)
+        self.addCleanup(self.mount.kill)
         self.dir = os.path.join(self.base, "disk") if harness.LOCAL else self.mount.path
         self.pid = None if harness.LOCAL else self.mount.pid()
         self.content = {}
@@ -46,7 +47,10 @@ class DiskFull(unittest.TestCase):
                 view = view[os.write(fd, view[:131072]):]
             step = "close"
         except OSError as failure:
-            os.close(fd)
+            try:
+                os.close(fd)
+            except OSError:
+                pass  # it may say the same again
             return failure.errno, step
         try:
             os.close(fd)

@@ -146,6 +146,12 @@ class Names(harness.MountedTest):
         self.assertErrno(errno.ENOENT, os.open, "new", os.O_CREAT | os.O_WRONLY, dir_fd=fd)
         self.assertEqual(os.listdir(fd), [])
         os.close(fd)
+        # As another user, so that its ACL is asked for too.
+        os.mkdir(self.path("d"))
+        fd = os.open(self.path("d"), os.O_RDONLY)
+        os.rmdir(self.path("d"))
+        self.assertEqual(as_user(1001, lambda: os.close(os.open(".", os.O_RDONLY, dir_fd=fd))), 0)
+        os.close(fd)
 
     def test_names_of_255_bytes(self):
         names = [b"x" * 255, b"\xff" * 255, bytes(range(1, 47)) + bytes(range(48, 256))]
