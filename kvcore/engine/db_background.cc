@@ -204,7 +204,7 @@ void DbImpl::RetireLog(const std::shared_ptr<MemLog>& memlog) {
     return;
   }
   const uint64_t number = memlog->log->log_number();
-  const uint64_t size = memlog->log->Offset();
+  const uint64_t size = memlog->log->FileBytes();
   if (spare_logs_.size() < kSpareLogs && size <= 2 * options_.memtable_bytes) {
     spare_logs_.emplace_back(number, size);
   } else {

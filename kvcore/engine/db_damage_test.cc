@@ -88,7 +88,11 @@ TEST_F(DbDamageTest, EveryFlippedByteIsFoundAndNamed) {
     }
     kinds.insert(file->kind);
     const std::string path = std::string(kDirectory) + "/" + name;
-    const uint64_t size = *machine_.files->FileSize(path);
+    // A log ends in zeros that stand ready for records; they mean nothing.
+    const auto bytes = machine_.files->ReadFile(path);
+    ASSERT_TRUE(bytes.ok());
+    const uint64_t size =
+        file->kind == FileKind::kLog ? bytes->find_last_not_of('\0') + 1 : bytes->size();
     // Every byte of the small files and of every file's ends, and a sample of the rest.
     const uint64_t step = std::max<uint64_t>(1, size / 150);
     for (uint64_t offset = 0; offset < size;

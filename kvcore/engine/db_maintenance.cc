@@ -19,9 +19,9 @@ uint64_t Stats::DiskBytes() const {
 uint64_t DbImpl::LogBytes() const {
   uint64_t bytes = 0;
   for (const auto& memlog : immutable_) {
-    bytes += memlog->log != nullptr ? memlog->log->Offset() : 0;
+    bytes += memlog->log != nullptr ? memlog->log->FileBytes() : 0;
   }
-  bytes += active_->log != nullptr ? active_->log->Offset() : 0;
+  bytes += active_->log != nullptr ? active_->log->FileBytes() : 0;
   for (const auto& [number, size] : spare_logs_) {
     bytes += size;
   }

@@ -2,6 +2,7 @@
 #include <algorithm>
 #include <array>
 #include <cassert>
+#include <tuple>
 
 #include "kvcore/engine/batch_reader.h"
 #include "kvcore/engine/db_impl.h"
@@ -15,6 +16,9 @@ constexpr size_t kMaxImmutable = 2;
 // A memtable grows past its bound by this factor where no new log can be made.
 constexpr uint64_t kMemtableSlack = 2;
 constexpr int64_t kMaxDelayMicros = 10'000;
+// How far ahead logs are written with zeros.
+constexpr uint64_t kMinLogStep = 4u << 10;
+constexpr uint64_t kMaxLogStep = 1u << 20;
 }  // namespace
 
 Status DbImpl::BackgroundError() const {
@@ -199,10 +203,11 @@ Result<std::shared_ptr<LogWriter>> DbImpl::OpenLog() {
   const uint64_t number = versions_.NewFileNumber();
   const std::string path = Path(FileKind::kLog, number);
   uint64_t spare = 0;
+  uint64_t written = 0;
   {
     const std::lock_guard lock(mutex_);
     if (!spare_logs_.empty()) {
-      spare = spare_logs_.back().first;
+      std::tie(spare, written) = spare_logs_.back();
       spare_logs_.pop_back();
     }
   }
@@ -216,7 +221,8 @@ Result<std::shared_ptr<LogWriter>> DbImpl::OpenLog() {
   KVFS_ASSIGN_OR_RETURN(auto file,
                         env_.files->OpenWritable(path, spare != 0 ? env::FileSystem::Create::kKeep
                                                                   : env::FileSystem::Create::kNew));
-  return std::make_shared<LogWriter>(std::move(file), number);
+  const uint64_t step = std::clamp(options_.memtable_bytes / 64, kMinLogStep, kMaxLogStep);
+  return std::make_shared<LogWriter>(std::move(file), number, written, step);
 }
 
 Task<Status> DbImpl::Sync(Position position) {

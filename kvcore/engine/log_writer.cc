@@ -87,6 +87,7 @@ Result<uint64_t> LogWriter::AddRecord(std::span<const ByteView> parts) {
                   FragmentChecksum(offset, ByteView(buffer_).substr(header + 4)));
     first = false;
   }
+  WriteAhead(start + buffer_.size());
   KVFS_RETURN_IF_ERROR(file_->WriteAt(start, buffer_));
   const uint64_t end = start + buffer_.size();
   offset_.store(end, std::memory_order_release);
@@ -94,6 +95,20 @@ Result<uint64_t> LogWriter::AddRecord(std::span<const ByteView> parts) {
     buffer_ = Bytes();  // one huge batch should not hold memory for good
   }
   return end;
+}
+
+void LogWriter::WriteAhead(uint64_t end) {
+  const uint64_t written = written_.load(std::memory_order_relaxed);
+  if (step_ == 0 || end <= written) {
+    return;
+  }
+  // Never over a record: an earlier attempt may have failed, and records gone past it. It is no
+  // loss if there is no room.
+  const uint64_t begin = std::max(written, Offset());
+  const uint64_t target = (end / step_ + 1) * step_;
+  if (file_->WriteAt(begin, Bytes(target - begin, '\0')).ok()) {
+    written_.store(target, std::memory_order_relaxed);
+  }
 }
 
 void LogWriter::MarkSynced(uint64_t offset) {

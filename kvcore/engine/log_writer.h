@@ -10,6 +10,7 @@
 // blobs before anything is marked synced in the new one.
 #pragma once
 
+#include <algorithm>
 #include <atomic>
 #include <cstdint>
 #include <memory>
@@ -24,8 +25,11 @@ namespace kvfs::engine {
 
 class LogWriter {
  public:
-  LogWriter(std::unique_ptr<env::WritableFile> file, uint64_t log_number)
-      : file_(std::move(file)), log_number_(log_number) {}
+  // `written`: the size the file has already. `step`: where that is exceeded, zeros are written
+  // this far ahead, so that only one sync in many has to record that the file grew; 0 = never.
+  LogWriter(std::unique_ptr<env::WritableFile> file, uint64_t log_number, uint64_t written = 0,
+            uint64_t step = 0)
+      : file_(std::move(file)), log_number_(log_number), written_(written), step_(step) {}
 
   // Appends one record, the concatenation of `parts`, with a single WriteAt; returns the offset of
   // its end. After an error nothing is appended and the next record goes to the same place; but
@@ -36,6 +40,10 @@ class LogWriter {
 
   // The end of the last record.
   uint64_t Offset() const { return offset_.load(std::memory_order_acquire); }
+  // The size of the file.
+  uint64_t FileBytes() const {
+    return std::max(written_.load(std::memory_order_relaxed), Offset());
+  }
   // The bytes AddRecord would add for a payload of `size`, at most.
   static uint64_t MaxRecordBytes(uint64_t size);
 
@@ -49,8 +57,12 @@ class LogWriter {
   std::unique_ptr<env::WritableFile> Release() { return std::move(file_); }
 
  private:
+  void WriteAhead(uint64_t end);
+
   std::unique_ptr<env::WritableFile> file_;
   const uint64_t log_number_;
+  std::atomic<uint64_t> written_;  // what the file holds, zeros and old records included
+  const uint64_t step_;
   std::atomic<uint64_t> offset_{0};
   std::atomic<uint64_t> synced_up_to_{0};
   Bytes buffer_;  // the fragments of the record being written
