@@ -53,13 +53,16 @@ TEST(Content, RefusesRecordsThatMakeNoSense) {
   EXPECT_FALSE(ParseContent(record, geometry).ok());
 }
 
-TEST(Zeros, AreFound) {
-  EXPECT_TRUE(IsAllZero(""));
-  EXPECT_TRUE(IsAllZero(Bytes(1000, '\0')));
-  for (size_t at : {0, 1, 500, 999}) {
-    Bytes bytes(1000, '\0');
-    bytes[at] = 1;
-    EXPECT_FALSE(IsAllZero(bytes)) << at;
+TEST(Zeros, AreCutOffAtTheEnd) {
+  for (size_t size : {0, 1, 100, 4096, 10'000}) {
+    EXPECT_EQ(WithoutTrailingZeros(Bytes(size, '\0')).size(), 0u);
+    for (size_t at : {size_t{0}, size / 2, size - 1}) {
+      if (at < size) {
+        Bytes bytes(size, '\0');
+        bytes[at] = 1;
+        EXPECT_EQ(WithoutTrailingZeros(bytes).size(), at + 1) << size;
+      }
+    }
   }
 }
 

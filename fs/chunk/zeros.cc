@@ -4,10 +4,17 @@
 
 namespace kvfs::fs {
 
-bool IsAllZero(ByteView bytes) {
-  // Bytes that equal their neighbours and begin with zero are all zero; memcmp is vectorised.
-  return bytes.empty() ||
-         (bytes[0] == 0 && std::memcmp(bytes.data(), bytes.data() + 1, bytes.size() - 1) == 0);
+ByteView WithoutTrailingZeros(ByteView bytes) {
+  static constexpr char kZeros[4096] = {};
+  size_t size = bytes.size();
+  while (size >= sizeof(kZeros) &&
+         std::memcmp(bytes.data() + size - sizeof(kZeros), kZeros, sizeof(kZeros)) == 0) {
+    size -= sizeof(kZeros);
+  }
+  while (size > 0 && bytes[size - 1] == '\0') {
+    --size;
+  }
+  return bytes.substr(0, size);
 }
 
 }  // namespace kvfs::fs

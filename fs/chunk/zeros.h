@@ -1,10 +1,11 @@
-// Zero detection: a chunk of zeros is stored as a hole.
+// Zero detection: a chunk is stored without the zeros at its end, for that is how a short
+// chunk reads; one of zeros alone is a hole.
 #pragma once
 
 #include "kvcore/base/bytes.h"
 
 namespace kvfs::fs {
 
-bool IsAllZero(ByteView bytes);
+ByteView WithoutTrailingZeros(ByteView bytes);
 
 }  // namespace kvfs::fs

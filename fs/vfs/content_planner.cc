@@ -139,10 +139,12 @@ Task<Errno> ContentPlanner::PlanChunk(Work* work, uint64_t chunk, ChunkId id) {
     present = *found;
   }
   BlockSet dirty = 0;
+  uint64_t dirty_end = 0;
   const bool covered = data != nullptr && data->Covers(start, start + length);
   if (data != nullptr) {
     data->ForEach(start, start + length, [&](uint64_t offset, ByteView run) {
       dirty |= BlocksOf(offset - start, offset - start + run.size());
+      dirty_end = offset - start + run.size();
     });
   }
   const bool is_stored = id != kHole && work->old().chunked;
@@ -168,7 +170,7 @@ Task<Errno> ContentPlanner::PlanChunk(Work* work, uint64_t chunk, ChunkId id) {
       }
       *assembled = JoinPieces(*pieces);
     }
-    assembled->resize(length, '\0');
+    assembled->resize(std::max<uint64_t>(assembled->size(), dirty_end), '\0');
     if (data != nullptr) {
       data->ForEach(start, start + length, [&](uint64_t offset, ByteView run) {
         std::memcpy(assembled->data() + (offset - start), run.data(), run.size());
@@ -176,11 +178,14 @@ Task<Errno> ContentPlanner::PlanChunk(Work* work, uint64_t chunk, ChunkId id) {
     }
     whole = *assembled;
   }
+  whole = WithoutTrailingZeros(whole);
   ChunkId new_id = kHole;
-  if (!IsAllZero(whole)) {
+  if (!whole.empty()) {
     new_id = Sha256(whole);
     work->bytes[chunk] = whole;
     if (assembled) {
+      assembled->resize(whole.size());
+      work->bytes[chunk] = whole = *assembled;
       work->plan.owned.push_back(assembled);
       work->plan.remember.emplace_back(new_id, assembled);
     }

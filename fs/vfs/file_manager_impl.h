@@ -86,7 +86,8 @@ class FileManagerImpl final : public FileManager {
   // True: deleted, together with its line of the work index. EBUSY: somebody has it open.
   Task<FsResult<bool>> TryReclaim(InodeRef ref);
   Task<FsResult<bool>> DeleteOrphan(FileState* state);
-  Task<FsResult<bool>> EraseItems(LoadedInode inode);
+  Task<FsResult<bool>> EraseItems(LoadedInode inode, std::vector<client::ChunkDrop> drops,
+                                  std::vector<client::Write> blocks);
   Task<Errno> EraseWork(InodeRef ref, client::WorkKey key);
   bool IsHeld(Ino ino) const;
   bool AreAllHeld(const std::vector<client::WorkItem>& due) const;

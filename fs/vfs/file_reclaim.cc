@@ -28,7 +28,7 @@ Task<FsResult<bool>> FileManagerImpl::TryReclaim(InodeRef ref) {
     if (inode->record.nlink() != 0) {
       co_return false;
     }
-    auto erased = co_await EraseItems(std::move(*inode));
+    auto erased = co_await EraseItems(std::move(*inode), {}, {});
     co_return erased;
   }
   Pin pin = files_.Acquire(ref);
@@ -59,53 +59,66 @@ Task<FsResult<bool>> FileManagerImpl::TryReclaim(InodeRef ref) {
 
 // REQUIRES: ops and publishing held.
 Task<FsResult<bool>> FileManagerImpl::DeleteOrphan(FileState* state) {
-  // The content first, in bounded commits: as a truncation.
-  PublishOptions options;
-  options.may_use_reserve = true;
-  std::function<void()> no_action = [] {};
+  ContentChange cut;
+  cut.set_size = 0;
   while (true) {
+    Snapshot base;
+    LoadedInode inode;
     {
       std::lock_guard lock(state->mutex);
-      if (!state->content->chunked || state->content->tree.limit == 0) {
-        break;
+      base = state->TakeSnapshot();
+      inode = state->inode;
+    }
+    ContentPlan plan;
+    if (base.content->chunked) {
+      auto planned = co_await planner_.Plan(state, base, &cut);
+      if (!planned.ok()) {
+        co_return planned.error();
       }
+      plan = std::move(*planned);
     }
-    ContentChange cut;
-    cut.set_size = 0;
-    const Errno published = co_await publisher_.Publish(state, &cut, options, no_action);
-    if (!published.ok()) {
-      co_return published;
+    if (plan.content.chunked) {
+      // Too large for one commit: a piece is cut off first, as by a truncation.
+      PublishOptions options;
+      options.may_use_reserve = true;
+      std::function<void()> no_action = [] {};
+      const Errno published = co_await publisher_.Publish(state, &cut, options, no_action);
+      if (!published.ok()) {
+        co_return published;
+      }
+      continue;
     }
+    auto erased =
+        co_await EraseItems(std::move(inode), std::move(plan.drops), std::move(plan.writes));
+    if (erased.ok() && *erased) {
+      std::lock_guard lock(state->mutex);
+      state->gone = true;
+    }
+    co_return erased;
   }
-  LoadedInode inode;
-  {
-    std::lock_guard lock(state->mutex);
-    inode = state->inode;
-  }
-  auto erased = co_await EraseItems(std::move(inode));
-  if (erased.ok() && *erased) {
-    std::lock_guard lock(state->mutex);
-    state->gone = true;
-  }
-  co_return erased;
 }
 
-// All items of an inode without links and chunks, the record with the last of them.
-Task<FsResult<bool>> FileManagerImpl::EraseItems(LoadedInode inode) {
+// All items of an inode without links, the record with the last of them; and with the record what
+// is left of its content: references to drop and overlay blocks to erase. (The items of links went
+// with the links.)
+Task<FsResult<bool>> FileManagerImpl::EraseItems(LoadedInode inode,
+                                                 std::vector<client::ChunkDrop> drops,
+                                                 std::vector<client::Write> blocks) {
   const InodeRef ref = inode.ref;
   const Bytes pk = keys::DirectoryPk(ref.home);
-  const std::vector<Bytes> prefixes = {keys::Inline(ref.ino), keys::LinkPrefix(ref.ino),
-                                       keys::XattrPrefix(ref.ino), keys::BlockPrefix(ref.ino)};
   while (true) {
+    client::Commit commit;
+    commit.may_use_reserve = true;
     client::Txn txn;
     txn.pk = pk;
     bool is_last = true;
-    for (const Bytes& prefix : prefixes) {
+    if (inode.record.xattr_bits() != 0) {
+      const Bytes prefix = keys::XattrPrefix(ref.ino);
       auto page = co_await client_->Scan(pk, prefix, keys::PrefixEnd(prefix), kItemsPerCommit);
       if (!page.ok()) {
         co_return ToErrno(page.error());
       }
-      is_last = is_last && !page->more;
+      is_last = !page->more;
       for (client::Item& item : page->items) {
         txn.writes.push_back(
             {.kind = client::Write::Kind::kErase, .ck = std::move(item.ck), .value = {}});
@@ -113,12 +126,16 @@ Task<FsResult<bool>> FileManagerImpl::EraseItems(LoadedInode inode) {
     }
     txn.asserts.push_back(AssertRecord(inode));
     if (is_last) {
+      if (!HasChunks(inode.record) && inode.record.size() > 0) {
+        txn.writes.push_back(
+            {.kind = client::Write::Kind::kErase, .ck = keys::Inline(ref.ino), .value = {}});
+      }
+      txn.writes.insert(txn.writes.end(), blocks.begin(), blocks.end());
       txn.writes.push_back(EraseRecord(inode));
       txn.work_erases.push_back(OrphanWork(inode.record));
+      commit.drops = drops;
     }
-    client::Commit commit;
     commit.txns.push_back(std::move(txn));
-    commit.may_use_reserve = true;
     auto result = co_await client_->Submit(std::move(commit));
     if (result.status.code() == Code::kConflict) {
       auto again = co_await LoadInode(client_, ref);

@@ -5,6 +5,12 @@
 #include "fs/vfs/file_manager_impl.h"
 
 namespace kvfs::fs {
+namespace {
+
+// A publish may have to assemble each chunk that is touched: this bounds what that takes.
+constexpr uint64_t kMaxGenerationChunks = 256;
+
+}  // namespace
 
 Task<FsResult<uint64_t>> FileManagerImpl::Write(InodeRef ref, uint64_t offset, Bytes data,
                                                 bool append) {
@@ -64,7 +70,8 @@ void FileManagerImpl::Buffer(const Pin& pin, uint64_t offset, ByteView data) {
     generation.mtime = mtime;
     pin->last_write = mtime;
     pin->dirty_end = std::max(pin->dirty_end, offset + data.size());
-    if (generation.buffer.memory_bytes() >= generation_bytes_) {
+    if (generation.buffer.memory_bytes() >= generation_bytes_ ||
+        generation.buffer.chunk_count() >= kMaxGenerationChunks) {
       generation.sealed = true;
       is_full = !std::exchange(pin->background_publish, true);
     }

@@ -25,6 +25,12 @@ void WriteBuffer::WriteInChunk(uint64_t offset, ByteView data) {
     }
   }
   if (run == runs_.end()) {
+    const auto is_neighbour = [&](Runs::iterator it) {
+      return it->first / chunk_bytes_ == offset / chunk_bytes_;
+    };
+    const bool is_new_chunk = (next == runs_.end() || !is_neighbour(next)) &&
+                              (next == runs_.begin() || !is_neighbour(std::prev(next)));
+    chunk_count_ += is_new_chunk ? 1 : 0;
     run = runs_.emplace_hint(next, offset, data);
     memory_bytes_ += CostOf(run->second);
   } else {

@@ -23,6 +23,8 @@ class WriteBuffer {
   uint64_t end() const;
   // What it costs to keep.
   uint64_t memory_bytes() const { return memory_bytes_; }
+  // How many chunks it touches.
+  uint64_t chunk_count() const { return chunk_count_; }
 
   // fn(offset, bytes) for what is here of [begin, end), ascending.
   template <typename Fn>
@@ -56,6 +58,7 @@ class WriteBuffer {
   const uint32_t chunk_bytes_;
   Runs runs_;  // by offset; disjoint, some adjacent
   uint64_t memory_bytes_ = 0;
+  uint64_t chunk_count_ = 0;
 };
 
 }  // namespace kvfs::fs

@@ -43,6 +43,7 @@ TEST(WriteBuffer, IsTheBytesWrittenLast) {
     }
     const auto last = std::find(written.rbegin(), written.rend(), true);
     ASSERT_EQ(buffer.end(), static_cast<uint64_t>(written.rend() - last));
+    ASSERT_EQ(buffer.chunk_count(), buffer.Chunks().size());
     ASSERT_GE(buffer.memory_bytes(),
               static_cast<uint64_t>(std::count(written.begin(), written.end(), true)));
   }
