@@ -111,8 +111,6 @@ Task<Status> Node::Checkpoint(std::string directory) {
 }
 
 Task<Status> Node::Close() {
-  Status swept = co_await primary_->Sweep();
-  KVFS_CO_RETURN_IF_ERROR(swept);
   KVFS_CO_RETURN_IF_ERROR(dots_->Close());
   KVFS_CO_RETURN_IF_ERROR(inodes_->Close());
   Status synced = co_await store_.Sync(store_.LastPosition());

@@ -1,6 +1,7 @@
 #include "kvcore/node/store_check.h"
 
 #include <algorithm>
+#include <set>
 #include <utility>
 
 #include "kvcore/base/coding.h"
@@ -82,6 +83,8 @@ class Checker {
         const auto work = replication::DecodeWorkCk(parsed.ck);
         if (!work.ok()) {
           Report("bad-key", work.status().message(), key);
+        } else if (work->kind == replication::kSweepWork) {
+          to_be_swept_.insert(work->id);
         }
         CheckPlaceOfIndex(parsed, key);
         CheckVersions(key, entry.value());
@@ -162,8 +165,10 @@ class Checker {
                                       "nothing refers to chunk " + ToHex(ByteView(pk_).substr(1)),
                                       StoreWrite::Kind::kDeleteLarge, chunk_key_));
     }
-    if (!state_key_.empty() && items_of_pk_ == 0) {
-      KVFS_RETURN_IF_ERROR(Repairable("leftover-state", "the state of a key that has no items",
+    // A partition's work index comes before the rest of it.
+    if (!state_key_.empty() && items_of_pk_ == 0 && !to_be_swept_.contains(pk_)) {
+      KVFS_RETURN_IF_ERROR(Repairable("leftover-state",
+                                      "the state of a key without items that no sweep will find",
                                       StoreWrite::Kind::kDelete, state_key_));
     }
     chunk_key_.clear();
@@ -201,6 +206,7 @@ class Checker {
   replication::LocalStore* const store_;
   StoreReport report_;
   uint64_t reserved_dots_ = 0;
+  std::set<Bytes> to_be_swept_;  // partition keys whose state the work index knows to look at
   // Of the partition key the walk is in.
   Bytes pk_;
   uint16_t place_ = 0;

@@ -19,7 +19,10 @@ namespace kvfs::replication {
 
 inline constexpr size_t kMaxPkBytes = 64;
 inline constexpr size_t kMaxCkBytes = 1024;
-inline constexpr size_t kMaxWorkIdBytes = 64;
+inline constexpr size_t kMaxWorkIdBytes = 64;  // no less than kMaxPkBytes
+
+// The kind of work the store gives itself: look whether partition key `id` has any items left.
+inline constexpr uint8_t kSweepWork = 0xff;
 
 // Partition keys the store keeps for itself: these two, one of each per partition, and
 // 'C' + hash. Users' partition keys are anything else.

@@ -12,8 +12,8 @@
 namespace kvfs::replication {
 namespace {
 
-constexpr size_t kMaxEmptied = 16'384;
-constexpr int64_t kSweepMicros = 30'000'000;
+// Per call of DueWork and partition.
+constexpr size_t kMaxSweeps = 256;
 
 // What an item costs beside its key and value, generously.
 constexpr uint64_t kItemOverheadBytes = 100;
@@ -152,7 +152,6 @@ Task<CommitResult> Primary::Submit(Commit commit) {
     co_return result;
   }
   commits_.fetch_add(1, std::memory_order_relaxed);
-  NoteEmptied(commit);
   if (commit.sync) {
     result.status = co_await store_->Sync(position);
   }
@@ -217,56 +216,23 @@ Result<Position> Primary::Execute(const Commit& commit, const std::vector<uint16
   return position;
 }
 
-// Only a transaction that erases and puts nothing can take the last item.
-void Primary::NoteEmptied(const Commit& commit) {
-  for (const Txn& txn : commit.txns) {
-    const auto erases = [](const Write& write) { return write.kind == Write::Kind::kErase; };
-    if (!txn.writes.empty() && std::all_of(txn.writes.begin(), txn.writes.end(), erases)) {
-      std::lock_guard lock(emptied_mutex_);
-      if (emptied_.size() < kMaxEmptied) {
-        emptied_.insert(txn.pk);
-      }
+Status Primary::Sweep(uint16_t work_place, const std::vector<WorkKey>& lines) {
+  std::vector<StoreWrite> writes;
+  for (const WorkKey& line : lines) {
+    KVFS_ASSIGN_OR_RETURN(const ScanPage page, StoreItems(store_).Scan(line.id, {}, {}, 1));
+    if (page.items.empty()) {
+      StoreWrite& state = writes.emplace_back();
+      state.kind = StoreWrite::Kind::kDelete;
+      state.key = PkPrefix(line.id) + kStateCk;
     }
+    StoreWrite& done = writes.emplace_back();
+    done.kind = StoreWrite::Kind::kDelete;
+    done.key = WorkItemKey(work_place, line);
   }
-}
-
-bool Primary::SweepIsDue() {
-  const int64_t now = clock_->MonotonicMicros();
-  std::lock_guard lock(emptied_mutex_);
-  if (emptied_.empty() || (now < next_sweep_micros_ && emptied_.size() < kMaxEmptied / 2)) {
-    return false;
-  }
-  next_sweep_micros_ = now + kSweepMicros;
-  return true;
-}
-
-Task<Status> Primary::Sweep() {
-  std::set<Bytes> emptied;
-  {
-    std::lock_guard lock(emptied_mutex_);
-    emptied.swap(emptied_);
-  }
-  for (const Bytes& pk : emptied) {
-    const uint16_t place = PlaceOf(pk);
-    auto guard = co_await partitions_[PartitionAt(place)]->mutex.Lock();
-    KVFS_CO_ASSIGN_OR_RETURN(const ScanPage page, StoreItems(store_).Scan(pk, {}, {}, 1));
-    if (!page.items.empty()) {
-      continue;
-    }
-    std::vector<StoreWrite> writes(1);
-    writes[0].kind = StoreWrite::Kind::kDelete;
-    writes[0].key = PkPrefix(place, pk) + kStateCk;
-    const auto applied = store_->Apply(std::move(writes), {.may_use_reserve = true});
-    KVFS_CO_RETURN_IF_ERROR(applied.status());
-  }
-  co_return Status::Ok();
+  return store_->Apply(std::move(writes), {.may_use_reserve = true}).status();
 }
 
 Task<Result<std::vector<WorkItem>>> Primary::DueWork(int64_t now_millis, uint32_t limit) {
-  if (SweepIsDue()) {
-    Status swept = co_await Sweep();
-    KVFS_CO_RETURN_IF_ERROR(swept);
-  }
   std::vector<WorkItem> found;
   for (uint32_t number = 0; number < partitions_.size() && found.size() < limit; ++number) {
     Partition& partition = *partitions_[number];
@@ -279,22 +245,34 @@ Task<Result<std::vector<WorkItem>>> Primary::DueWork(int64_t now_millis, uint32_
     // From the first line there can be: before it may lie the deleted ones of a million jobs done.
     const auto lines =
         store_->Scan(WorkDuePrefix(place, partition.earliest_due), PrefixEnd(prefix));
-    int64_t earliest = INT64_MAX;
-    for (bool first = true; lines->Valid() && found.size() < limit; lines->Next()) {
+    std::vector<WorkKey> sweeps;
+    std::optional<int64_t> earliest;  // of what stays
+    for (; lines->Valid() && found.size() < limit; lines->Next()) {
       KVFS_CO_ASSIGN_OR_RETURN(WorkKey key, DecodeWorkCk(lines->key().substr(prefix.size())));
-      if (first) {
-        earliest = key.due_millis;
-        first = false;
+      const bool is_due = key.due_millis <= now_millis;
+      if (is_due && key.kind == kSweepWork && sweeps.size() < kMaxSweeps) {
+        sweeps.push_back(std::move(key));
+        continue;
       }
-      if (key.due_millis > now_millis) {
+      earliest = earliest.value_or(key.due_millis);
+      if (!is_due) {
         break;
       }
-      KVFS_CO_ASSIGN_OR_RETURN(versioning::VersionedValue value,
-                               versioning::Decode(lines->value()));
-      found.push_back({number, std::move(key), std::move(value.siblings[0].value)});
+      if (key.kind != kSweepWork) {
+        KVFS_CO_ASSIGN_OR_RETURN(versioning::VersionedValue value,
+                                 versioning::Decode(lines->value()));
+        found.push_back({number, std::move(key), std::move(value.siblings[0].value)});
+      }
     }
     KVFS_CO_RETURN_IF_ERROR(lines->status());
-    partition.earliest_due = earliest;
+    const bool at_end = !lines->Valid();
+    if (!sweeps.empty()) {
+      KVFS_CO_RETURN_IF_ERROR(Sweep(place, sweeps));
+    }
+    if (!earliest.has_value() && !at_end) {
+      continue;  // stopped by the limit before anything that stays
+    }
+    partition.earliest_due = earliest.value_or(INT64_MAX);
   }
   co_return found;
 }

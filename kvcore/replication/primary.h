@@ -11,8 +11,6 @@
 #include <atomic>
 #include <cstdint>
 #include <memory>
-#include <mutex>
-#include <set>
 #include <vector>
 
 #include "kvcore/base/status.h"
@@ -48,18 +46,14 @@ class Primary {
 
   Task<CommitResult> Submit(Commit commit);
 
-  // Removes the states of partition keys whose last item has gone since the last call. It walks
-  // over what was deleted of them, so not too often.
-  Task<Status> Sweep();
-
   struct Stats {
     uint64_t commits = 0;    // that happened
     uint64_t conflicts = 0;  // refused by an assert
   };
   Stats GetStats() const;
 
-  // Work due at or before `now_millis`, at most `limit` items, in order within a partition. Now and
-  // then it also sweeps.
+  // Work due at or before `now_millis`, at most `limit` items, in order within a partition. The
+  // store's own lines (kSweepWork) are worked off on the way.
   Task<Result<std::vector<WorkItem>>> DueWork(int64_t now_millis, uint32_t limit);
 
  private:
@@ -79,10 +73,9 @@ class Primary {
   Result<Position> Execute(const Commit& commit, const std::vector<uint16_t>& places,
                            std::vector<ChunkChange>* changes, uint64_t first_dot,
                            CommitResult* result);
-  // Notes partition keys that may have no items any more.
-  void NoteEmptied(const Commit& commit);
-  // Whether enough of them, or time, has come together for a sweep.
-  bool SweepIsDue();
+  // The state items of those of these partition keys (ids of sweep lines) that have no items, and
+  // the lines themselves, go. With the partition locked.
+  Status Sweep(uint16_t work_place, const std::vector<WorkKey>& lines);
   int64_t WallMillis() const { return clock_->WallNanos() / 1'000'000; }
   uint32_t PartitionAt(uint16_t place) const;
 
@@ -92,10 +85,6 @@ class Primary {
   versioning::HybridClock* const hybrid_clock_;
   env::Clock* const clock_;
   std::vector<std::unique_ptr<Partition>> partitions_;
-  std::mutex emptied_mutex_;
-  // Bounded; what does not fit, or is lost with the process, is found by the store's check.
-  std::set<Bytes> emptied_;        // [emptied_mutex_]
-  int64_t next_sweep_micros_ = 0;  // [emptied_mutex_]
   std::atomic<uint64_t> commits_{0};
   std::atomic<uint64_t> conflicts_{0};
 };

@@ -1,7 +1,9 @@
 #include "kvcore/replication/transaction.h"
 
+#include <algorithm>
 #include <utility>
 
+#include "kvcore/versioning/hybrid_clock.h"
 #include "kvcore/versioning/merge.h"
 
 namespace kvfs::replication {
@@ -10,6 +12,7 @@ namespace {
 using versioning::Sibling;
 using versioning::VersionedValue;
 
+constexpr int64_t kSweepMillis = 30'000;
 constexpr uint64_t kMaxItemBytes = 16u << 20;
 
 bool AcceptAll(ByteView /*key*/) { return true; }
@@ -50,6 +53,9 @@ class Planner {
     }
     for (const auto& [work, value] : txn_.work_puts) {
       KVFS_RETURN_IF_ERROR(Put(WorkItemKey(context_.work_place, work), value));
+    }
+    if (MayTakeTheLastItem()) {
+      KVFS_RETURN_IF_ERROR(Put(WorkItemKey(context_.work_place, SweepLine()), {}));
     }
     KVFS_RETURN_IF_ERROR(AdvanceState());
     return std::move(plan_);
@@ -99,6 +105,19 @@ class Planner {
     return Status::Ok();
   }
 
+  // Only a transaction that erases and puts nothing can.
+  bool MayTakeTheLastItem() const {
+    return !txn_.writes.empty() &&
+           std::all_of(txn_.writes.begin(), txn_.writes.end(),
+                       [](const Write& write) { return write.kind == Write::Kind::kErase; });
+  }
+
+  // Looking walks over what was deleted, so it is done once for all that go in half a minute.
+  WorkKey SweepLine() const {
+    const int64_t now = versioning::MillisOf(context_.time);
+    return {(now / kSweepMillis + 1) * kSweepMillis, kSweepWork, txn_.pk};
+  }
+
   // This node owns everything alone, so nobody could bring the item back: no tombstone.
   void Erase(Bytes key) {
     StoreWrite& write = plan_.writes.emplace_back();
@@ -133,6 +152,9 @@ class Planner {
 Status CheckWork(const WorkKey& work) {
   if (work.id.empty() || work.id.size() > kMaxWorkIdBytes) {
     return Status::InvalidArgument("the id of a work item has 1 to 64 bytes");
+  }
+  if (work.kind == kSweepWork) {
+    return Status::InvalidArgument("a kind of work reserved by the store");
   }
   return Status::Ok();
 }

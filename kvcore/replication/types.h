@@ -62,7 +62,7 @@ struct Write {
 // crash without a scan. Ordered by (due, kind, id).
 struct WorkKey {
   int64_t due_millis = 0;  // wall clock
-  uint8_t kind = 0;        // the user's
+  uint8_t kind = 0;        // the user's; 255 is the store's own
   Bytes id;                // 1..64 bytes
 
   bool operator==(const WorkKey&) const = default;
