@@ -1,6 +1,7 @@
 #include "kvcore/engine/blob_store.h"
 
 #include <algorithm>
+#include <utility>
 
 #include "kvcore/engine/blob_file.h"
 #include "kvcore/engine/durable.h"
@@ -54,20 +55,50 @@ void BlobStore::Forget(const BlobPointer& pointer) {
   }
 }
 
+std::shared_ptr<BlobStore::Growing> BlobStore::UseCurrent() {
+  if (current_ == nullptr) {
+    current_ = std::exchange(next_, nullptr);
+  }
+  if (current_ != nullptr) {
+    ++current_->users;
+  }
+  return current_;
+}
+
+bool BlobStore::WantsNext() const {
+  const std::lock_guard lock(mutex_);
+  return current_ != nullptr && next_ == nullptr && !current_->next_tried &&
+         current_->writer->Size() >= options_.blob_file_bytes / 2;
+}
+
+Status BlobStore::PrepareNext() {
+  const std::lock_guard create_lock(create_mutex_);
+  {
+    const std::lock_guard lock(mutex_);
+    if (current_ == nullptr || next_ != nullptr) {
+      return Status::Ok();
+    }
+    current_->next_tried = true;
+  }
+  KVFS_ASSIGN_OR_RETURN(auto file, Create());
+  const std::lock_guard lock(mutex_);
+  files_.push_back(file);
+  next_ = std::move(file);
+  return Status::Ok();
+}
+
 Result<std::shared_ptr<BlobStore::Growing>> BlobStore::Current() {
   {
     const std::lock_guard lock(mutex_);
-    if (current_ != nullptr) {
-      ++current_->users;
-      return current_;
+    if (auto file = UseCurrent()) {
+      return file;
     }
   }
   const std::lock_guard create_lock(create_mutex_);
   {
     const std::lock_guard lock(mutex_);
-    if (current_ != nullptr) {  // made while we waited
-      ++current_->users;
-      return current_;
+    if (auto file = UseCurrent()) {  // made while we waited
+      return file;
     }
   }
   KVFS_ASSIGN_OR_RETURN(auto file, Create());

@@ -40,6 +40,10 @@ class BlobStore {
   bool HasFull() const;
   // Finishes full files: index and footer, synced, recorded in the manifest.
   Status FinishFull();
+  // Whether the file that grows is so full that the next one should be made ready.
+  bool WantsNext() const;
+  // Makes it ready, so that no put has to wait for its syncs. Tried once for each file.
+  Status PrepareNext();
   // Ends the file that grows, so that the next put begins another.
   void CloseCurrent();
 
@@ -51,12 +55,15 @@ class BlobStore {
     std::unique_ptr<BlobFileWriter> writer;
     int users = 0;                      // puts under way [mutex_]
     bool full = false;                  // [mutex_]
+    bool next_tried = false;            // [mutex_] PrepareNext has been called
     std::atomic<bool> referred{false};  // by a logged batch, since the last sync began
     std::mutex sync_mutex;              // Finish excludes Sync
     bool finished = false;              // [sync_mutex]
   };
 
   Result<std::shared_ptr<Growing>> Current();
+  // The file to put into, counting one user more; null if there is none. REQUIRES: mutex_.
+  std::shared_ptr<Growing> UseCurrent();
   Result<std::shared_ptr<Growing>> Create();
   Status SyncOne(Growing* file);
 
@@ -68,6 +75,7 @@ class BlobStore {
 
   std::mutex create_mutex_;  // one creation at a time; before mutex_
   mutable std::mutex mutex_;
+  std::shared_ptr<Growing> next_;                // [mutex_] ready to become current_
   std::shared_ptr<Growing> current_;             // [mutex_]
   std::vector<std::shared_ptr<Growing>> files_;  // [mutex_] not finished, current_ included
   std::atomic<uint64_t> bytes_written_{0};

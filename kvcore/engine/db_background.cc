@@ -37,7 +37,7 @@ void DbImpl::Schedule() {
   if (options_.read_only || failed_.load(std::memory_order_acquire) || retry_armed_) {
     return;
   }
-  if (!flushing_ && (!immutable_.empty() || blobs_.HasFull())) {
+  if (!flushing_ && (!immutable_.empty() || blobs_.HasFull() || blobs_.WantsNext())) {
     flushing_ = true;
     tasks_.Post(env::Priority::kFlush, [this] { FlushTask(); });
   }
@@ -86,6 +86,12 @@ void DbImpl::FlushTask() {
   }
   if (status.ok() && memlog != nullptr) {
     status = FlushOldest(memlog);
+  }
+  if (status.ok() && blobs_.WantsNext()) {
+    const Status prepared = blobs_.PrepareNext();
+    if (prepared.code() != Code::kNoSpace) {  // then the put that needs it will see
+      status = prepared;
+    }
   }
   bool retry = false;
   HandleBackgroundStatus(status, &retry);

@@ -74,7 +74,7 @@ Result<BlobPointer> DbImpl::PutBlob(ByteView value) {
   }
   user_bytes_.fetch_add(value.size(), std::memory_order_relaxed);
   space_.NoteWritten(pointer->stored_size);
-  if (blobs_.HasFull()) {
+  if (blobs_.HasFull() || blobs_.WantsNext()) {
     const std::lock_guard lock(mutex_);
     Schedule();
   }
