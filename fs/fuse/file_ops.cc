@@ -51,6 +51,17 @@ void OnCreate(fuse_req_t req, fuse_ino_t parent, const char* name, mode_t mode,
   Create(Request(req, &server->in_flight()), server, parent, name, mode, *file).Detach();
 }
 
+// As a write does, emptying a file takes suid and sgid away, unless root does it. For truncate(2)
+// and write(2) the kernel asks for that; what O_TRUNC does is left to us (FUSE_CAP_ATOMIC_O_TRUNC).
+Task<void> DropSetIds(FuseServer* server, Ino ino, Credentials who) {
+  FsResult<Attr> attr = co_await server->vfs().GetAttr(ino);
+  if (attr.ok() && (attr->mode & (S_ISUID | S_ISGID)) != 0) {
+    SetAttrRequest change;
+    change.kill_suid_sgid = true;
+    (void)co_await server->vfs().SetAttr(ino, change, who);
+  }
+}
+
 Task<void> Open(Request request, FuseServer* server, Ino ino, fuse_file_info file) {
   const bool writes = OpensForWriting(file.flags);
   if (writes) {
@@ -58,6 +69,9 @@ Task<void> Open(Request request, FuseServer* server, Ino ino, fuse_file_info fil
   }
   FsResult<OpenReply> reply = co_await server->vfs().Open(ino, VfsFlags(file.flags));
   bool taken = false;
+  if (reply.ok() && (file.flags & O_TRUNC) != 0 && request.who().uid != 0) {
+    co_await DropSetIds(server, ino, request.who());
+  }
   if (reply.ok()) {
     file.fh = reply->handle;
     file.keep_cache = reply->keep_cache;

@@ -332,6 +332,10 @@ class Attributes(harness.MountedTest):
             os.close(fd)
         self.assertEqual(as_user(1003, write_as_user), 0)
         self.assertEqual(os.stat(path).st_mode & 0o7777, 0o777, "a write takes suid and sgid away")
+        os.chmod(path, 0o6777)
+        truncate = os.O_WRONLY | os.O_TRUNC
+        self.assertEqual(as_user(1003, lambda: os.close(os.open(path, truncate))), 0)
+        self.assertEqual(os.stat(path).st_mode & 0o7777, 0o777, "and so does O_TRUNC")
         os.chmod(path, 0o640)
         self.assertEqual(as_user(1003, lambda: os.close(os.open(path, os.O_RDONLY))), errno.EACCES)
         self.assertEqual(as_user(1003, lambda: os.chmod(path, 0o666)), errno.EPERM)
