@@ -5,6 +5,9 @@
 namespace kvfs::fs {
 
 void AtimeQueue::Add(InodeRef ref, TimeSpec when) {
+  if (!is_on_) {
+    return;
+  }
   std::lock_guard lock(mutex_);
   if (touches_.size() < kMaxTouches || touches_.contains(ref.ino)) {
     touches_[ref.ino] = {.ref = ref, .when = when};

@@ -21,6 +21,9 @@ class AtimeQueue {
     TimeSpec when;
   };
 
+  // `is_on`: false drops everything (noatime).
+  explicit AtimeQueue(bool is_on) : is_on_(is_on) {}
+
   void Add(InodeRef ref, TimeSpec when);
   // An explicit utimens is newer than what waits here.
   void Drop(Ino ino);
@@ -31,6 +34,7 @@ class AtimeQueue {
  private:
   static constexpr size_t kMaxTouches = 16384;
 
+  const bool is_on_;
   mutable std::mutex mutex_;  // guards touches_
   std::unordered_map<Ino, Touch> touches_;
   std::atomic<bool> is_empty_ = true;

@@ -18,6 +18,7 @@ VfsImpl::VfsImpl(const VfsOptions& options, client::Client* client, env::Env env
       files_(FileManager::Create(options.files, client, env)),
       open_set_(env.scheduler, files_.get(), &inodes_),
       namespace_({.orphan_grace_micros = options.orphan_grace_micros}, client, env, &open_set_),
+      atimes_(options.keeps_atime),
       worker_(env.scheduler, options.work_interval_micros, [this] { return RunWork(); }) {
   files_->SetHeld([this](Ino ino) { return open_set_.IsOpen(ino) || open_set_.IsKnown(ino); });
 }

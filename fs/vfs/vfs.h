@@ -30,6 +30,8 @@ struct VfsOptions {
   int64_t work_interval_micros = 1'000'000;
   // Nobody else writes to the store: the kernel may keep its pages across opens.
   bool keep_cache = true;
+  // Whether reads move access times (as with relatime).
+  bool keeps_atime = true;
 };
 
 struct NodeReply {

@@ -14,9 +14,8 @@ constexpr uint64_t kMaxMemory = uint64_t{1} << 40;
 constexpr uint64_t kMinCapacity = 256u << 20;
 
 // Understood by mount(2) through libfuse.
-constexpr std::array kKernelFlags =
-    std::to_array<std::string_view>({"rw", "suid", "nosuid", "dev", "nodev", "exec", "noexec",
-                                     "sync", "async", "dirsync", "noatime"});
+constexpr std::array kKernelFlags = std::to_array<std::string_view>(
+    {"suid", "nosuid", "dev", "nodev", "exec", "noexec", "sync", "async", "dirsync"});
 constexpr std::array kKernelValues =
     std::to_array<std::string_view>({"context", "fscontext", "defcontext", "rootcontext"});
 // What fstab, mount(8) and systemd say to each other, and names of what happens anyway.
@@ -101,6 +100,9 @@ Status ParseWord(std::string_view word, MountOptions* options) {
     options->read_only = true;
   } else if (word == "rw") {
     options->read_only = false;
+  } else if (word == "noatime") {
+    options->no_atime = true;
+    options->kernel.emplace_back(word);
   } else if (word == "nonempty") {
     options->nonempty = true;
   } else if (word == "allow_other") {

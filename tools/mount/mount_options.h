@@ -17,6 +17,7 @@ struct MountOptions {
   uint64_t memory_bytes = 512u << 20;  // 64 MiB .. 1 TiB
   bool read_only = false;
   bool nonempty = false;
+  bool no_atime = false;    // reads move no access times
   bool supervised = false;  // a supervisor is the parent of this process
   bool allow_other = false;
   bool default_permissions = false;

@@ -41,6 +41,12 @@ TEST(MountOptions, TakesOursAndTheKernels) {
   EXPECT_TRUE(options.allow_other);
 }
 
+TEST(MountOptions, NoatimeIsForTheKernelAndForUs) {
+  MountOptions options = Parsed("noatime");
+  EXPECT_TRUE(options.no_atime);
+  EXPECT_THAT(options.kernel, testing::ElementsAre("noatime"));
+}
+
 TEST(MountOptions, ALaterWordWins) {
   MountOptions options = Parsed("ro,rw,memory=1G");
   EXPECT_FALSE(options.read_only);

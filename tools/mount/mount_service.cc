@@ -64,6 +64,7 @@ fs::VfsOptions ToVfsOptions(const MountOptions& options) {
   fs::VfsOptions vfs;
   vfs.files.write_buffer_bytes = memory.write_buffer;
   vfs.files.chunk_cache_bytes = memory.chunk_cache;
+  vfs.keeps_atime = !options.read_only && !options.no_atime;
   return vfs;
 }
 
