@@ -267,7 +267,11 @@ Task<Result<std::vector<WorkItem>>> Primary::DueWork(int64_t now_millis, uint32_
     KVFS_CO_RETURN_IF_ERROR(lines->status());
     const bool at_end = !lines->Valid();
     if (!sweeps.empty()) {
-      KVFS_CO_RETURN_IF_ERROR(Sweep(place, sweeps));
+      // A store that takes no writes, as while it is checked, keeps the lines; they do no harm.
+      if (const Status swept = Sweep(place, sweeps);
+          !swept.ok() && swept.code() != Code::kReadOnly) {
+        co_return swept;
+      }
     }
     if (!earliest.has_value() && !at_end) {
       continue;  // stopped by the limit before anything that stays
