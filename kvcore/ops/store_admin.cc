@@ -5,6 +5,7 @@
 #include <utility>
 
 #include "kvcore/node/store_check.h"
+#include "kvcore/replication/keys.h"
 
 namespace kvfs::ops {
 namespace {
@@ -37,6 +38,27 @@ void FillEngineStats(const engine::Stats& stats, admin::EngineStats* out) {
   if (!stats.background_error.ok()) {
     out->set_background_error(stats.background_error.ToString());
   }
+}
+
+Status FillPlaces(node::Node* node, admin::ExplainResponse* explain) {
+  const uint64_t here = node->identity().node_id;
+  explain->add_nodes(here);
+  for (admin::ExplainChunk& chunk : *explain->mutable_chunks()) {
+    if (chunk.present()) {
+      chunk.add_nodes(here);
+    }
+  }
+  const auto value =
+      node->store()->Get(replication::PkPrefix(explain->partition_key()) + replication::kStateCk);
+  if (value.status().code() == Code::kNotFound) {
+    return Status::Ok();  // emptied meanwhile
+  }
+  KVFS_RETURN_IF_ERROR(value.status());
+  KVFS_ASSIGN_OR_RETURN(const auto state, replication::DecodePkState(*value));
+  explain->set_epoch_number(state.epoch_number);
+  explain->set_epoch_node(state.epoch_node);
+  explain->set_seq(state.seq);
+  return Status::Ok();
 }
 
 void StoreAdmin::RegisterWith(AdminService* service) {

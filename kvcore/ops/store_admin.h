@@ -30,6 +30,10 @@ class StoreAdmin final : public AdminHandler, public StatusContributor {
   node::Node* const node_;
 };
 
+// Where what is being explained lies: the nodes that hold it, and how far the transactions of its
+// partition key have come.
+Status FillPlaces(node::Node* node, admin::ExplainResponse* explain);
+
 // Into the words of the schema.
 void FillEngineStats(const engine::Stats& stats, admin::EngineStats* out);
 

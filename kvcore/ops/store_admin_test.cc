@@ -53,6 +53,28 @@ TEST_F(StoreAdminTest, Status) {
   EXPECT_EQ(response.status().nodes(0).state(), "up");
 }
 
+TEST_F(StoreAdminTest, SaysWhereThingsLie) {
+  admin::ExplainResponse explain;
+  explain.set_partition_key("dir");
+  explain.add_chunks()->set_present(true);
+  explain.add_chunks()->set_present(false);
+  ASSERT_TRUE(FillPlaces(node_.get(), &explain).ok());
+  const uint64_t here = node_->identity().node_id;
+  ASSERT_EQ(explain.nodes_size(), 1);
+  EXPECT_EQ(explain.nodes(0), here);
+  ASSERT_EQ(explain.chunks(0).nodes_size(), 1);
+  EXPECT_EQ(explain.chunks(0).nodes(0), here);
+  EXPECT_EQ(explain.chunks(1).nodes_size(), 0);
+  EXPECT_EQ(explain.epoch_number(), 1u);
+  EXPECT_EQ(explain.epoch_node(), here);
+  EXPECT_EQ(explain.seq(), 1u);
+
+  admin::ExplainResponse unknown;
+  unknown.set_partition_key("nothing here");
+  EXPECT_TRUE(FillPlaces(node_.get(), &unknown).ok());
+  EXPECT_EQ(unknown.seq(), 0u);
+}
+
 TEST_F(StoreAdminTest, EngineStatsAndCompaction) {
   AdminRequest request;
   request.mutable_compact();

@@ -7,6 +7,7 @@
 
 #include "fs/meta/fsck.h"
 #include "fs/vfs/explain.h"
+#include "kvcore/ops/store_admin.h"
 #include "tools/common/fsck_report.h"
 
 namespace kvfs::tools {
@@ -119,6 +120,10 @@ Task<AdminResponse> FilesystemAdmin::Explain(admin::ExplainRequest request) {
   }
   AdminResponse response;
   Fill(*found, response.mutable_explain());
+  const Status placed = ops::FillPlaces(node_, response.mutable_explain());
+  if (!placed.ok()) {
+    co_return ops::ErrorResponse(placed);
+  }
   response.mutable_explain()->set_path(request.path());
   response.mutable_explain()->set_dirty_bytes(vfs_->DirtyBytes(found->ref.ino));
   co_return response;

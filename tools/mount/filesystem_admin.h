@@ -1,10 +1,11 @@
 // What a mounted daemon answers to kvfs-admin beyond what its store does: explain,
 // the walk over the filesystem in a check, collecting garbage now. Thread-safe;
-// borrowed by the admin service; borrows the node's client and the Vfs.
+// borrowed by the admin service; borrows the node and the Vfs.
 #pragma once
 
 #include "fs/vfs/vfs.h"
 #include "kvcore/client/client.h"
+#include "kvcore/node/node.h"
 #include "kvcore/ops/admin_service.h"
 
 namespace kvfs::tools {
@@ -12,8 +13,8 @@ namespace kvfs::tools {
 class FilesystemAdmin final : public ops::AdminHandler {
  public:
   // `store` answers the store's part of a check and compacts.
-  FilesystemAdmin(client::Client* client, env::Env env, fs::Vfs* vfs, ops::AdminHandler* store)
-      : client_(client), env_(env), vfs_(vfs), store_(store) {}
+  FilesystemAdmin(node::Node* node, env::Env env, fs::Vfs* vfs, ops::AdminHandler* store)
+      : node_(node), client_(node->client()), env_(env), vfs_(vfs), store_(store) {}
 
   // Takes kCheck over from the store's handler, which must be registered before.
   void RegisterWith(ops::AdminService* service);
@@ -25,6 +26,7 @@ class FilesystemAdmin final : public ops::AdminHandler {
   Task<ops::AdminResponse> Check(ops::AdminRequest request);
   Task<ops::AdminResponse> Collect();
 
+  node::Node* const node_;
   client::Client* const client_;
   const env::Env env_;
   fs::Vfs* const vfs_;

@@ -176,7 +176,7 @@ class MountServiceImpl final : public MountService {
     admin_.RegisterStatus(&*status_);
     store_admin_.emplace(node_.get());
     store_admin_->RegisterWith(&admin_);
-    filesystem_admin_.emplace(node_->client(), env_.env(), vfs_.get(), &*store_admin_);
+    filesystem_admin_.emplace(node_.get(), env_.env(), vfs_.get(), &*store_admin_);
     filesystem_admin_->RegisterWith(&admin_);
     KVFS_ASSIGN_OR_RETURN(admin_server_, AdminServer::Start(places_.data_directory, &admin_));
     KVFS_RETURN_IF_ERROR(WriteRunRecord(places_.data_directory, MakeRecord()));
