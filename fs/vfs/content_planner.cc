@@ -51,6 +51,7 @@ Task<FsResult<ContentPlan>> ContentPlanner::Plan(FileState* state, Snapshot base
       touched.insert(chunk);
     }
   }
+  touched.insert(change->folded.begin(), change->folded.end());
   if (!old.chunked && old.size > 0) {
     touched.insert(0);  // the inline bytes move into a chunk
     work.plan.writes.push_back(
@@ -332,6 +333,9 @@ Task<Errno> ContentPlanner::PlanTree(Work* work) {
     plan.drops.push_back({drop.id, reference(drop)});
   }
   plan.content.chunked = true;
+  if (work->change->ends_overlay) {
+    plan.content.overlay = 0;
+  }
   plan.content.tree = std::move(change->tree);
   plan.content.data_chunks = change->data_chunks;
   if (work->new_size == 0 && plan.content.tree.limit == 0) {

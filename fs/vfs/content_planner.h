@@ -21,6 +21,8 @@ struct ContentChange {
   std::vector<ChunkRange> erased;      // become holes
   std::map<uint64_t, ChunkId> shared;  // chunks that the store has already
   bool may_leave_blocks = false;       // small parts may go into the overlay
+  std::vector<uint64_t> folded;        // chunks that are to take up their overlay blocks
+  bool ends_overlay = false;           // no chunk has blocks any more
 };
 
 // Fills one commit: so much is cut off at once, and the rest of a larger truncation follows.

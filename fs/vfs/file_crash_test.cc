@@ -68,6 +68,7 @@ class Life {
     FileManagerOptions options;
     options.write_buffer_bytes = 4u << 20;
     options.fold_blocks = 3;
+    options.fold_after_micros = 1'000'000;
     files_ = FileManager::Create(options, node_->client(), world_.env());
     return true;
   }
@@ -212,6 +213,10 @@ class Life {
       case 5:
         if (Below(3) == 0) {
           Delete(it->first);
+        } else {  // overlays fold
+          world_.RunFor(3'000'000);
+          const auto worked = Run(files_->RunDueWork());
+          Check(worked.ok() ? Errno() : worked.error());
         }
         break;
       default:

@@ -31,7 +31,7 @@ FileManagerImpl::FileManagerImpl(const FileManagerOptions& options, client::Clie
       chunks_(client, env.scheduler, GeometryOf(client->info()), options.chunk_cache_bytes),
       reader_(client, &chunks_),
       planner_(client, env.random, &chunks_, &reader_, options.fold_blocks),
-      publisher_(client, &planner_, &chunks_),
+      publisher_(client, env.clock, &planner_, &chunks_, options.fold_after_micros),
       files_(env.scheduler),
       space_(client, env.clock, &files_.dirty_bytes),
       background_(env.scheduler) {}

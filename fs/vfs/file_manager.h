@@ -34,6 +34,8 @@ struct FileManagerOptions {
   uint64_t chunk_cache_bytes = 64u << 20;   // decompressed chunks; 1 MiB .. 1 TiB
   uint32_t read_ahead_chunks = 4;           // 0 .. 64
   uint32_t fold_blocks = 8;                 // overlay blocks after which a chunk folds; 1 .. 32
+  // Overlays of files that have not been written for so long fold too; 1 s .. 1 day.
+  int64_t fold_after_micros = 600'000'000;
 };
 
 // One open(2) of a file; write-back errors are told to each handle once (errseq).

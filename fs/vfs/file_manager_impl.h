@@ -1,6 +1,6 @@
 // The FileManager over a Client. Its parts lie in several files: file_manager.cc
 // (handles, attributes), file_read.cc, file_write.cc, file_publish.cc (buffers to the
-// store), file_change.cc (truncate, fallocate, copy), file_reclaim.cc.
+// store), file_change.cc (truncate, fallocate, copy), file_fold.cc, file_reclaim.cc.
 #pragma once
 
 #include "fs/vfs/background_work.h"
@@ -89,6 +89,13 @@ class FileManagerImpl final : public FileManager {
   Task<FsResult<bool>> EraseItems(LoadedInode inode, std::vector<client::ChunkDrop> drops,
                                   std::vector<client::Write> blocks);
   Task<Errno> EraseWork(InodeRef ref, client::WorkKey key);
+  Task<FsResult<bool>> DoWork(InodeRef ref, client::WorkKey key);
+
+  // ---- folding (file_fold.cc)
+  // Folds the overlay of a file that has lain idle, and takes its line of the work index away; else
+  // puts the line off.
+  Task<Errno> FoldIdle(InodeRef ref, client::WorkKey key);
+  Task<Errno> FoldAll(FileState* state);
   bool IsHeld(Ino ino) const;
   bool AreAllHeld(const std::vector<client::WorkItem>& due) const;
 

@@ -282,6 +282,45 @@ TEST_F(FileManagerTest, SmallOverwritesBecomeBlocksAndFold) {
   EXPECT_EQ(bench.Read(ref, 0, 8u << 20), bytes);
 }
 
+TEST_F(FileManagerTest, OverlaysOfIdleFilesFold) {
+  FileTestBench bench(1, 128u << 10, {});
+  testing::StepEnv& steps = bench.store().steps();
+  const InodeRef ref = bench.Create("f");
+  Bytes bytes = Pattern(20u << 20);
+  ASSERT_TRUE(bench.Write(ref, 0, bytes).ok());
+  ASSERT_TRUE(bench.Await(bench.files().Publish(ref)).ok());
+  const auto overwrite = [&](uint64_t offset) {
+    bytes.replace(offset, 5, "other");
+    ASSERT_TRUE(bench.Write(ref, offset, "other").ok());
+    ASSERT_TRUE(bench.Await(bench.files().Publish(ref)).ok());
+  };
+  const auto is_overlaid = [&] {
+    return bench.Await(LoadInode(bench.store().client(), ref))->record.content().overlay() != 0;
+  };
+  for (uint64_t chunk = 0; chunk < 150; ++chunk) {
+    overwrite(chunk * (128u << 10) + 77'000);
+  }
+  const int64_t idle = FileManagerOptions().fold_after_micros;
+  steps.Advance(idle - 1'000'000);
+  overwrite(100);  // not idle: put off
+  steps.Advance(idle - 1'000'000);
+  EXPECT_TRUE(bench.Await(bench.files().RunDueWork()).ok());
+  EXPECT_TRUE(is_overlaid());
+  steps.Advance(2 * idle);
+  EXPECT_TRUE(bench.Await(bench.files().RunDueWork()).ok());
+  EXPECT_FALSE(is_overlaid());
+  auto blocks = bench.Await(
+      bench.store().client()->Scan(keys::DirectoryPk(ref.home), keys::BlockPrefix(ref.ino),
+                                   keys::PrefixEnd(keys::BlockPrefix(ref.ino)), 10));
+  EXPECT_TRUE(blocks.ok() && blocks->items.empty());
+  EXPECT_EQ(bench.Read(ref, 0, bytes.size()), bytes);
+  EXPECT_EQ(bench.StoredReferences(), bench.NeededReferences({ref}));
+  EXPECT_TRUE(bench.Await(bench.store().client()->DueWork(INT64_MAX / 2, 10))->empty());
+  overwrite(200);  // and a new overlay
+  EXPECT_TRUE(is_overlaid());
+  EXPECT_EQ(bench.Read(ref, 0, bytes.size()), bytes);
+}
+
 TEST_F(FileManagerTest, OrphansAreReclaimedWhole) {
   const InodeRef ref = bench_.Create("f");
   const FileHandle handle = Open(ref);
@@ -303,6 +342,8 @@ TEST_F(FileManagerTest, OrphansAreReclaimedWhole) {
   EXPECT_TRUE(bench_.Await(bench_.files().RunDueWork()).ok());
   EXPECT_TRUE(bench_.StoredReferences().empty());
   EXPECT_EQ(ItemsOf(ref), 0u);
+  bench_.store().steps().Advance(2 * FileManagerOptions().fold_after_micros);
+  EXPECT_TRUE(bench_.Await(bench_.files().RunDueWork()).ok());  // the line of the overlay
   auto due = bench_.Await(bench_.store().client()->DueWork(INT64_MAX / 2, 10));
   EXPECT_TRUE(due.ok() && due->empty());
   // Again, and reading it: it is gone.

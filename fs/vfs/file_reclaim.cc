@@ -167,7 +167,7 @@ bool FileManagerImpl::IsHeld(Ino ino) const {
 bool FileManagerImpl::AreAllHeld(const std::vector<client::WorkItem>& due) const {
   return std::all_of(due.begin(), due.end(), [this](const client::WorkItem& item) {
     const auto ref = keys::ParseWorkId(item.key.id);
-    return item.key.kind != static_cast<uint8_t>(keys::WorkKind::kOrphan) || !ref ||
+    return item.key.kind == static_cast<uint8_t>(keys::WorkKind::kOrphan) && ref &&
            IsHeld(ref->ino);
   });
 }
@@ -188,25 +188,15 @@ Task<FsResult<bool>> FileManagerImpl::RunDueWork() {
   size_t done = 0;
   Errno first;
   for (const client::WorkItem& item : *due) {
-    if (item.key.kind != static_cast<uint8_t>(keys::WorkKind::kOrphan)) {
-      continue;
-    }
     const auto ref = keys::ParseWorkId(item.key.id);
     if (!ref) {
       continue;
     }
-    if (IsHeld(ref->ino)) {
-      continue;
+    auto worked = co_await DoWork(*ref, item.key);
+    if (worked.ok() && !*worked) {
+      continue;  // not now
     }
-    auto reclaimed = co_await TryReclaim(*ref);
-    Errno outcome = reclaimed.ok() ? Errno() : reclaimed.error();
-    if (outcome == Errno(EBUSY)) {
-      continue;  // opened meanwhile
-    }
-    if (reclaimed.ok() && !*reclaimed) {
-      // A line that outlived its inode, or its being an orphan.
-      outcome = co_await EraseWork(*ref, item.key);
-    }
+    const Errno outcome = worked.ok() ? Errno() : worked.error();
     if (outcome.ok()) {
       ++done;
     } else if (first.ok()) {
@@ -217,6 +207,30 @@ Task<FsResult<bool>> FileManagerImpl::RunDueWork() {
     co_return first;
   }
   co_return done > 0 && due->size() == limit;
+}
+
+// One line of the work index. False: it is to be left for later.
+Task<FsResult<bool>> FileManagerImpl::DoWork(InodeRef ref, client::WorkKey key) {
+  Errno outcome;
+  if (key.kind == static_cast<uint8_t>(keys::WorkKind::kFold)) {
+    outcome = co_await FoldIdle(ref, std::move(key));
+  } else if (key.kind == static_cast<uint8_t>(keys::WorkKind::kOrphan) && !IsHeld(ref.ino)) {
+    auto reclaimed = co_await TryReclaim(ref);
+    outcome = reclaimed.ok() ? Errno() : reclaimed.error();
+    if (outcome == Errno(EBUSY)) {
+      co_return false;  // opened meanwhile
+    }
+    if (reclaimed.ok() && !*reclaimed) {
+      // A line that outlived its inode, or its being an orphan.
+      outcome = co_await EraseWork(ref, std::move(key));
+    }
+  } else {
+    co_return false;
+  }
+  if (!outcome.ok()) {
+    co_return outcome;
+  }
+  co_return true;
 }
 
 // Erases a line of the work index unless it is still that of an orphan.

@@ -75,6 +75,11 @@ Task<Errno> Publisher::Reload(FileState* state) {
   co_return Errno();
 }
 
+client::WorkKey Publisher::FoldWork(InodeRef ref) const {
+  const int64_t due_micros = clock_->WallNanos() / 1000 + fold_after_micros_;
+  return keys::Work(keys::WorkKind::kFold, ref, due_micros / 1000);
+}
+
 Task<Errno> Publisher::Publish(FileState* state, const ContentChange* change,
                                PublishOptions options, std::function<void()> published) {
   for (int attempt = 0; attempt < kMaxAttempts; ++attempt) {
@@ -134,6 +139,9 @@ Task<Errno> Publisher::Commit(FileState* state, ContentPlan* plan, const Publish
     txn.asserts.push_back(AssertRecord(inode));
     txn.writes = plan->writes;
     txn.writes.push_back(PutRecord(inode));
+    if (plan->is_fresh_overlay) {
+      txn.work_puts.emplace_back(FoldWork(state->ref), Bytes());
+    }
     client::Commit commit;
     commit.chunks = plan->puts;
     commit.txns.push_back(std::move(txn));

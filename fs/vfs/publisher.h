@@ -17,12 +17,20 @@ struct PublishOptions {
 
 class Publisher {
  public:
-  Publisher(client::Client* client, ContentPlanner* planner, ChunkReader* chunks)
-      : client_(client), planner_(planner), chunks_(chunks) {}
+  // An overlay is folded when it has lain idle for `fold_after_micros`.
+  Publisher(client::Client* client, env::Clock* clock, ContentPlanner* planner, ChunkReader* chunks,
+            int64_t fold_after_micros)
+      : client_(client),
+        clock_(clock),
+        planner_(planner),
+        chunks_(chunks),
+        fold_after_micros_(fold_after_micros) {}
 
   // Reads the record, if that has not been done. ESTALE: there is none.
   Task<Errno> Load(FileState* state);
   Task<Errno> Reload(FileState* state);
+  // The line of the work index for folding the file's overlay, if nothing is written from now on.
+  client::WorkKey FoldWork(InodeRef ref) const;
 
   // `published` runs under state->mutex together with the switch to the new content: what was
   // buffered and what is published are never both missing. ESTALE: the inode is gone. ENOENT:
@@ -36,8 +44,10 @@ class Publisher {
   void Take(FileState* state, LoadedInode inode, ContentPlan* plan);
 
   client::Client* const client_;
+  env::Clock* const clock_;
   ContentPlanner* const planner_;
   ChunkReader* const chunks_;
+  const int64_t fold_after_micros_;
 };
 
 }  // namespace kvfs::fs
