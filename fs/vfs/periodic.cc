@@ -61,13 +61,15 @@ void Periodic::EndPause(uint64_t pause) {
 
 void Periodic::Poke() {
   std::lock_guard lock(mutex_);
-  if (!started_ || stopping_ || poked_) {
+  if (!started_ || stopping_) {
     return;
   }
-  poked_ = true;
-  // A timer that cannot be cancelled any more ends the pause by itself.
-  if (waiter_ && scheduler_->Cancel(timer_)) {
-    poked_ = false;
+  if (!waiter_) {
+    poked_ = true;  // the job is running; it runs once more
+    return;
+  }
+  // A timer that cannot be cancelled any more, or was before, ends the pause by itself.
+  if (scheduler_->Cancel(timer_)) {
     const uint64_t pause = pause_;
     scheduler_->Post(env::Priority::kBackground, [this, pause] { EndPause(pause); });
   }
