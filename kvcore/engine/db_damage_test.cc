@@ -154,6 +154,35 @@ TEST_F(DbDamageTest, MissingAndShortenedFilesAreNamed) {
   }
 }
 
+// A cut log looks like one whose end never reached the disk; a clean close leaves word of it.
+TEST_F(DbDamageTest, ALogCutAfterACleanCloseIsFound) {
+  Build();  // closes at its end
+  const auto names = machine_.files->List(kDirectory);
+  ASSERT_TRUE(names.ok());
+  int cut = 0;
+  for (const std::string& name : *names) {
+    if (ParseFileName(name)->kind != FileKind::kLog) {
+      continue;
+    }
+    const std::string path = std::string(kDirectory) + "/" + name;
+    const auto disk = machine_.files->Clone();
+    auto log = disk->OpenWritable(path, env::FileSystem::Create::kKeep);
+    ASSERT_TRUE(log.ok());
+    ASSERT_TRUE((*log)->Truncate(0).ok());
+    ASSERT_TRUE((*log)->Close().ok());
+    disk->Crash(machine_.random, env::sim::CrashMode::kProcessDeath);
+    Contents contents;
+    const Status read = ReadBack(disk.get(), false, &contents);
+    if (read.ok()) {
+      EXPECT_TRUE(Same(contents_, contents)) << name;
+    } else {
+      EXPECT_EQ(read.code(), Code::kCorruption) << read.ToString();
+      ++cut;
+    }
+  }
+  EXPECT_EQ(cut, 1);
+}
+
 TEST_F(DbDamageTest, ReadOnlyOpensWhatPrecedesTheDamageInALog) {
   options_.reserve_bytes = 0;
   {

@@ -97,6 +97,8 @@ class DbImpl final : public Db {
   Result<BlobFileMeta> CopyBlobFile(const BlobState& state);
   Result<BlobFileMeta> FinishInPlace(const BlobState& state);
   Status RemoveLeftovers();
+  // At a clean end: so that a log that is cut later is found out.
+  void NoteDurableEnd();
   void StartBackground();
 
   // db_write.cc

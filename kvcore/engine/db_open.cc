@@ -88,9 +88,23 @@ DbImpl::~DbImpl() {
     if (!failed_.load()) {
       blobs_.CloseCurrent();
       (void)blobs_.FinishFull();  // else the next to open the store does it
+      NoteDurableEnd();
     }
     DeleteObsolete();
   }
+}
+
+// A log alone does not say where it should end: one that was cut later looks like one whose end
+// never reached the disk. After a clean close the manifest knows better.
+void DbImpl::NoteDurableEnd() {
+  const Position last = LastPosition();
+  if (options_.read_only || sync_.SyncedPosition() < last || last <= versions_.durable_sequence() ||
+      last <= versions_.last_sequence()) {
+    return;
+  }
+  VersionEdit edit;
+  edit.durable_sequence = last;
+  (void)versions_.Apply(std::move(edit));  // without it the store is as after a crash
 }
 
 Result<std::unique_ptr<Db>> Db::Open(const Options& options, const env::Env& env,
@@ -257,6 +271,16 @@ Status DbImpl::ReplayLogs() {
       (void)SetBackgroundError(replayed);  // a reader may want what comes before; it is told
       break;
     }
+  }
+  if (LastPosition() < versions_.durable_sequence() && !failed_.load()) {
+    const Status lost = Status::Corruption(
+        directory_ + ": its logs end at sequence " + std::to_string(LastPosition()) +
+        ", but everything up to " + std::to_string(versions_.durable_sequence()) +
+        " was durable when the store was closed: a log has lost its end");
+    if (!options_.read_only) {
+      return lost;
+    }
+    (void)SetBackgroundError(lost);
   }
   const std::lock_guard lock(mutex_);
   PublishView();

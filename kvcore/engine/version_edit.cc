@@ -17,6 +17,7 @@ enum class Tag : uint8_t {
   kBlobFile = 6,
   kRemovedBlobFile = 7,
   kBlobChange = 8,
+  kDurableSequence = 9,
 };
 
 void PutTag(Bytes* out, Tag tag) { out->push_back(static_cast<char>(tag)); }
@@ -95,6 +96,8 @@ bool DecodeField(Tag tag, ByteView* in, VersionEdit* edit) {
       return DecodeOptional(in, &edit->log_number);
     case Tag::kLastSequence:
       return DecodeOptional(in, &edit->last_sequence) && *edit->last_sequence <= kMaxSequence;
+    case Tag::kDurableSequence:
+      return DecodeOptional(in, &edit->durable_sequence) && *edit->durable_sequence <= kMaxSequence;
     case Tag::kDeletedTable: {
       auto& table = edit->deleted_tables.emplace_back();
       return DecodeLevel(in, &table.level) && GetVarint64(in, &table.number);
@@ -138,6 +141,7 @@ void VersionEdit::Encode(Bytes* out) const {
   put_optional(Tag::kNextFileNumber, next_file_number);
   put_optional(Tag::kLogNumber, log_number);
   put_optional(Tag::kLastSequence, last_sequence);
+  put_optional(Tag::kDurableSequence, durable_sequence);
   for (const DeletedTable& table : deleted_tables) {
     PutTag(out, Tag::kDeletedTable);
     PutVarint32(out, static_cast<uint32_t>(table.level));

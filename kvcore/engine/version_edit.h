@@ -68,6 +68,8 @@ struct VersionEdit {
   std::optional<uint64_t> next_file_number;
   std::optional<uint64_t> log_number;     // logs below it are not needed
   std::optional<uint64_t> last_sequence;  // everything up to it is in tables
+  // Everything up to it was durable, in tables or logs, when the store was last closed.
+  std::optional<uint64_t> durable_sequence;
   std::vector<DeletedTable> deleted_tables;
   std::vector<AddedTable> added_tables;
   std::vector<BlobFileMeta> blob_files;  // new ones, or known ones (by logical) changed

@@ -178,6 +178,9 @@ void VersionSet::Install(const VersionEdit& edit, std::shared_ptr<const Version>
   if (edit.last_sequence) {
     last_sequence_ = *edit.last_sequence;
   }
+  if (edit.durable_sequence) {
+    durable_sequence_ = *edit.durable_sequence;
+  }
   if (edit.next_file_number && *edit.next_file_number > 0) {
     ReserveFileNumber(*edit.next_file_number - 1);
   }
@@ -190,6 +193,7 @@ VersionEdit VersionSet::Snapshot() const {
   edit.next_file_number = next_file_number_.load();
   edit.log_number = log_number_;
   edit.last_sequence = last_sequence_;
+  edit.durable_sequence = durable_sequence_;
   for (int level = 0; level < kLevels; ++level) {
     for (const auto& table : current_->levels[static_cast<size_t>(level)]) {
       edit.added_tables.push_back({level, table->meta});

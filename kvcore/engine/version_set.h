@@ -68,6 +68,7 @@ class VersionSet {
   const std::map<uint64_t, BlobState>& blobs() const { return blobs_; }       // [state]
   uint64_t log_number() const { return log_number_; }                         // [state]
   uint64_t last_sequence() const { return last_sequence_; }                   // [state]
+  uint64_t durable_sequence() const { return durable_sequence_; }             // [state]
   // Size of the tables and of the finished blob files. [state]
   uint64_t FileBytes() const { return table_bytes_ + blob_bytes_; }
   uint64_t manifest_number() const { return manifest_number_.load(); }
@@ -114,6 +115,7 @@ class VersionSet {
   std::map<uint64_t, BlobState> blobs_;
   uint64_t log_number_ = 0;
   uint64_t last_sequence_ = 0;
+  uint64_t durable_sequence_ = 0;
   uint64_t table_bytes_ = 0;
   uint64_t blob_bytes_ = 0;
 };
