@@ -9,7 +9,7 @@
 #include "fs/meta/posix.h"
 #include "fs/vfs/content_reader.h"
 #include "fs/vfs/file_manager.h"
-#include "fs/vfs/reference_audit.h"
+#include "fs/vfs/reference_audit_test_support.h"
 #include "kvcore/env/sim/sim_world.h"
 #include "kvcore/node/node.h"
 #include "kvcore/node/store_check.h"

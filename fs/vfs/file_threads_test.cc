@@ -12,7 +12,7 @@
 #include "fs/meta/posix.h"
 #include "fs/vfs/content_reader.h"
 #include "fs/vfs/file_manager.h"
-#include "fs/vfs/reference_audit.h"
+#include "fs/vfs/reference_audit_test_support.h"
 #include "kvcore/env/posix/blocking_wait.h"
 #include "kvcore/env/posix/posix_env.h"
 #include "kvcore/node/node.h"
