@@ -273,7 +273,7 @@ class Life {
     Check(copied.ok() ? Errno() : copied.error());
   }
 
-  void Delete(const std::string& name) {
+  void Delete(std::string name) {
     const File file = open_[name];
     deleted_.insert(name);
     open_.erase(name);
