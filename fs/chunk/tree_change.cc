@@ -156,14 +156,13 @@ class Planner {
       ChunkId& entry = (*entries)[i];
       const bool is_reshaped =
           child == 0 && (level - 1 > old_.depth || level - 1 > change_.tree.depth);
-      if (is_reshaped) {
-        entry = Rebuild(level - 1, child, entry);
-      } else if (!IsTouched(child * span, (child + 1) * span)) {
+      if (!is_reshaped && !IsTouched(child * span, (child + 1) * span)) {
         continue;
-      } else if (IsWhollyErased(child * span, (child + 1) * span)) {
+      }
+      if (!is_reshaped && IsWhollyErased(child * span, (child + 1) * span)) {
         DropSubtree(level - 1, child, entry);
         entry = kHole;
-      } else if (entry != kHole || HasEdits(child * span, (child + 1) * span)) {
+      } else if (is_reshaped || entry != kHole || HasEdits(child * span, (child + 1) * span)) {
         entry = Rebuild(level - 1, child, entry);
       }
     }
