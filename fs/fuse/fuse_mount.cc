@@ -1,8 +1,10 @@
 #include "fs/fuse/fuse_mount.h"
 
+#include <poll.h>
 #include <pthread.h>
 #include <signal.h>
 #include <sys/eventfd.h>
+#include <sys/stat.h>
 #include <unistd.h>
 
 #include <cassert>
@@ -72,7 +74,8 @@ fuse_lowlevel_ops Operations() {
 }  // namespace
 
 Result<std::unique_ptr<FuseMount>> FuseMount::Create(const FuseOptions& options, Vfs* vfs,
-                                                     const std::string& mountpoint) {
+                                                     const std::string& mountpoint,
+                                                     std::unique_ptr<KernelMount> kernel_mount) {
   assert(options.threads >= 1 && options.threads <= 256);
   auto server = std::make_unique<FuseServer>(options, vfs);
   const fuse_lowlevel_ops ops = Operations();
@@ -87,7 +90,11 @@ Result<std::unique_ptr<FuseMount>> FuseMount::Create(const FuseOptions& options,
   if (session == nullptr) {
     return Status::InvalidArgument("libfuse does not take the options '" + joined + "'");
   }
-  if (fuse_session_mount(session, mountpoint.c_str()) != 0) {
+  // libfuse takes a connection that is made already by this name.
+  const std::string place =
+      kernel_mount ? "/dev/fd/" + std::to_string(kernel_mount->TakeDevice()) : mountpoint;
+  errno = 0;
+  if (fuse_session_mount(session, place.c_str()) != 0) {
     const int error = errno;
     fuse_session_destroy(session);
     return Status::IoError(
@@ -103,22 +110,27 @@ Result<std::unique_ptr<FuseMount>> FuseMount::Create(const FuseOptions& options,
     fuse_session_destroy(session);
     return Status::IoError("cannot set up the connection to the kernel");
   }
-  return std::unique_ptr<FuseMount>(new FuseMount(std::move(server), session, ended_fd));
+  return std::unique_ptr<FuseMount>(
+      new FuseMount(std::move(server), session, ended_fd, mountpoint, std::move(kernel_mount)));
 }
 
-FuseMount::FuseMount(std::unique_ptr<FuseServer> server, fuse_session* session, int ended_fd)
-    : server_(std::move(server)), session_(session), ended_fd_(ended_fd) {}
+FuseMount::FuseMount(std::unique_ptr<FuseServer> server, fuse_session* session, int ended_fd,
+                     std::string mountpoint, std::unique_ptr<KernelMount> kernel_mount)
+    : server_(std::move(server)),
+      session_(session),
+      ended_fd_(ended_fd),
+      mountpoint_(std::move(mountpoint)),
+      kernel_mount_(std::move(kernel_mount)) {}
 
 FuseMount::~FuseMount() {
   assert(threads_.empty());
   if (session_ != nullptr) {
-    fuse_session_unmount(session_);
-    fuse_session_destroy(session_);
+    TakeAway();
   }
   close(ended_fd_);
 }
 
-void FuseMount::Start() {
+Status FuseMount::Start() {
   struct sigaction action {};
   action.sa_handler = IgnoreSignal;  // without SA_RESTART: read(2) returns EINTR
   sigaction(kWakeSignal, &action, nullptr);
@@ -127,6 +139,35 @@ void FuseMount::Start() {
   serving_ = count;
   for (uint32_t i = 0; i < count; ++i) {
     threads_.emplace_back([this] { Serve(); });
+  }
+  return Appear();
+}
+
+Status FuseMount::Appear() {
+  if (kernel_mount_ != nullptr) {
+    KVFS_RETURN_IF_ERROR(kernel_mount_->AwaitAnswer());
+    device_number_ = kernel_mount_->device_number();
+    return kernel_mount_->Attach(mountpoint_);
+  }
+  struct stat attr {};
+  if (stat(mountpoint_.c_str(), &attr) != 0) {
+    return Status::IoError(mountpoint_ + " does not answer: " + std::strerror(errno));
+  }
+  device_number_ = attr.st_dev;
+  return Status::Ok();
+}
+
+// Closes the connection first: what the kernel still has to say on unmounting is said to nobody,
+// and must not be waited for.
+void FuseMount::TakeAway() {
+  pollfd connection{.fd = fuse_session_fd(session_), .events = 0, .revents = 0};
+  const bool ended = poll(&connection, 1, 0) == 1 && (connection.revents & POLLERR) != 0;
+  // Once it has ended, the place may be another mount's.
+  const bool detach = kernel_mount_ != nullptr && !ended && kernel_mount_->IsSeen();
+  fuse_session_unmount(session_);
+  fuse_session_destroy(std::exchange(session_, nullptr));
+  if (detach) {
+    kernel_mount_->Detach();
   }
 }
 
@@ -183,8 +224,7 @@ Status FuseMount::Stop(int64_t deadline_micros) {
     std::this_thread::sleep_for(milliseconds(1));
   }
   // Only now: it closes the connection, whose number must not be reused under a late reply.
-  fuse_session_unmount(session_);
-  fuse_session_destroy(std::exchange(session_, nullptr));
+  TakeAway();
   return Status::Ok();
 }
 

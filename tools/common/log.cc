@@ -6,6 +6,7 @@
 #include <spdlog/sinks/rotating_file_sink.h>
 #include <spdlog/sinks/stdout_sinks.h>
 #include <spdlog/spdlog.h>
+#include <syslog.h>
 #include <unistd.h>
 
 #include <array>
@@ -62,7 +63,8 @@ void LogToStderr() {
 
 void AppendLogLine(const std::string& path, const std::string& text) {
   const int fd = open(path.c_str(), O_WRONLY | O_APPEND | O_CREAT | O_CLOEXEC, 0600);
-  if (fd < 0) {
+  if (fd < 0) {  // the disk may be the very reason for what is to be said
+    syslog(LOG_DAEMON | LOG_ERR, "kvfs: %s", text.c_str());
     return;
   }
   const std::time_t now = std::time(nullptr);

@@ -15,7 +15,8 @@ void RedirectStderr(const std::string& path);
 // To stderr.
 void LogToStderr();
 
-// Appends one line without the logger, for a process that does not own the file.
+// Appends one line without the logger, for a process that does not own the file. To the system's
+// log if the file cannot be opened.
 void AppendLogLine(const std::string& path, const std::string& text);
 
 // On SIGSEGV, SIGABRT and their like: the stack to stderr, then the default action.

@@ -12,6 +12,7 @@
 #include <cerrno>
 #include <cstring>
 #include <new>
+#include <optional>
 
 #include "tools/common/exit_code.h"
 #include "tools/common/paths.h"
@@ -72,52 +73,75 @@ class Supervisor {
     sigset_t signals = StopSignals();
     sigaddset(&signals, SIGCHLD);
     sigprocmask(SIG_BLOCK, &signals, nullptr);
-    for (;;) {
+    for (bool again = false;; again = true) {
+      *served_ = false;
       const pid_t child = fork();
-      if (child < 0) {
-        log_line_(std::string("cannot start the daemon: ") + std::strerror(errno));
-        return kExitFailed;
-      }
       if (child == 0) {
-        prctl(PR_SET_NAME, "kvfs");
-        sigset_t unblock;
-        sigemptyset(&unblock);
-        sigaddset(&unblock, SIGCHLD);
-        sigprocmask(SIG_UNBLOCK, &unblock, nullptr);
-        ReadyReport report(ready_fd_, served_);
-        _exit(server_(&report));
-      }
-      if (ready_fd_ >= 0) {
-        // The first server has them now, and gives them up when it is ready.
-        close(ready_fd_);
-        ready_fd_ = -1;
-        GiveUpTerminal();
+        _exit(Serve(again));
       }
       int status = 0;
-      const bool stopping = WaitForChild(child, &status);
-      if (WIFEXITED(status)) {  // by its own decision, and it has said why
-        return WEXITSTATUS(status);
+      bool stopping = false;
+      if (child > 0) {
+        HandOver();
+        stopping = WaitForChild(child, &status);
       }
-      if (stopping || !*served_) {  // told to stop; or never worked, and the command says so
-        return kExitFailed;
-      }
-      log_line_("the daemon was killed by signal " + std::to_string(WTERMSIG(status)) + " (" +
-                strsignal(WTERMSIG(status)) + ")");
-      const auto delay = policy_.OnCrash(MonotonicMillis());
-      if (!delay.has_value()) {
-        log_line_(
-            "it crashed too often; not started again. Programs get ENOTCONN until it is "
-            "mounted anew");
-        return kExitFailed;
+      const auto delay = Judge(child, status, again);
+      if (!delay.has_value() || stopping) {
+        return child > 0 && WIFEXITED(status) ? WEXITSTATUS(status) : kExitFailed;
       }
       if (StoppedWithin(*delay)) {
         return kExitOk;
       }
-      log_line_("starting it again");
+      log_line_("starting the daemon again");
     }
   }
 
  private:
+  // In the process of the server.
+  int Serve(bool again) {
+    prctl(PR_SET_NAME, "kvfs");
+    sigset_t unblock;
+    sigemptyset(&unblock);
+    sigaddset(&unblock, SIGCHLD);
+    sigprocmask(SIG_UNBLOCK, &unblock, nullptr);
+    ReadyReport report(ready_fd_, served_);
+    return server_(&report, again);
+  }
+
+  // The first server has them now, and gives them up when it is ready.
+  void HandOver() {
+    if (ready_fd_ >= 0) {
+      close(ready_fd_);
+      ready_fd_ = -1;
+      GiveUpTerminal();
+    }
+  }
+
+  // How long to wait before another server; nothing if there shall be none.
+  std::optional<int64_t> Judge(pid_t child, int status, bool again) {
+    const bool worked = *served_;
+    if (!worked && !again) {
+      return std::nullopt;  // it never worked, and the command says why
+    }
+    std::string what;
+    if (child < 0) {
+      what = "no process could be made for the daemon";
+    } else if (WIFSIGNALED(status)) {
+      what = "the daemon was killed by signal " + std::to_string(WTERMSIG(status)) + " (" +
+             strsignal(WTERMSIG(status)) + ")";
+    } else if (worked && WEXITSTATUS(status) != kServerStartAgain) {
+      return std::nullopt;  // by its own decision, and it has said why
+    } else if (WEXITSTATUS(status) == kServerCannotHeal) {
+      log_line_("the daemon is not started again");
+      return std::nullopt;
+    } else {
+      what = worked ? "the daemon has lost the mount" : "the daemon could not start";
+    }
+    const int64_t delay = policy_.OnFailure(MonotonicMillis());
+    log_line_(what + "; another start in " + std::to_string(delay) + " ms");
+    return delay;
+  }
+
   // So that whoever waits for the end of the command's output does not wait for the daemon's.
   static void GiveUpTerminal() {
     const int null = open("/dev/null", O_RDWR | O_CLOEXEC);

@@ -3,9 +3,11 @@
 //
 //   kvfs mount  --fork-->  supervisor  --fork-->  server
 //
-// The command waits until the first server reports that it is ready, or why not. The
-// supervisor ends when a server exits by itself, when it is told to stop (SIGTERM, passed
-// on to the server), and when servers are killed by signals too often.
+// The command waits until the first server reports that it is ready, or why not. After
+// that, a server that is killed, or that cannot start again, is followed by another, with
+// pauses that grow. The supervisor ends when a server that has served exits by its own
+// decision, when one says that no other can do better, and when it is told to stop (SIGTERM,
+// passed on to the server).
 #pragma once
 
 #include <functional>
@@ -32,8 +34,13 @@ class ReadyReport {
   bool* served_;  // shared with the supervisor
 };
 
+// What a server returns besides the exit codes of the commands.
+inline constexpr int kServerStartAgain = 10;  // it ended as if it had crashed
+inline constexpr int kServerCannotHeal = 11;  // it could not start, and no other will
+
 // The server: returns its exit code. Runs in a process of its own that has no other threads yet.
-using Server = std::function<int(ReadyReport* report)>;
+// `again`: another has served before.
+using Server = std::function<int(ReadyReport* report, bool again)>;
 
 // Starts the server in the background. Returns in the calling process. `log_line` is the
 // supervisor's voice.

@@ -41,7 +41,7 @@ class LauncherTest : public testing::Test {
 };
 
 TEST_F(LauncherTest, ReturnsWhenTheServerIsReady) {
-  Status status = Run([](ReadyReport* report) {
+  Status status = Run([](ReadyReport* report, bool) {
     report->Ready();
     return 0;
   });
@@ -49,7 +49,7 @@ TEST_F(LauncherTest, ReturnsWhenTheServerIsReady) {
 }
 
 TEST_F(LauncherTest, TellsWhyItFailed) {
-  Status status = Run([](ReadyReport* report) {
+  Status status = Run([](ReadyReport* report, bool) {
     report->Failed("the reason");
     return 1;
   });
@@ -57,7 +57,7 @@ TEST_F(LauncherTest, TellsWhyItFailed) {
 }
 
 TEST_F(LauncherTest, AServerThatDiesEarlyIsAnErrorAndNotStartedAgain) {
-  Status status = Run([this](ReadyReport*) {
+  Status status = Run([this](ReadyReport*, bool) {
     std::ofstream(directory_ + "/starts", std::ios::app) << "x";
     raise(SIGKILL);
     return 0;
@@ -67,11 +67,9 @@ TEST_F(LauncherTest, AServerThatDiesEarlyIsAnErrorAndNotStartedAgain) {
 }
 
 TEST_F(LauncherTest, ACrashedServerIsStartedAgain) {
-  Status status = Run([this](ReadyReport* report) {
-    const bool again = std::filesystem::exists(directory_ + "/crashed");
+  Status status = Run([this](ReadyReport* report, bool again) {
     report->Ready();
     if (!again) {
-      std::ofstream(directory_ + "/crashed") << "x";
       raise(SIGKILL);
     }
     std::ofstream(directory_ + "/log", std::ios::app) << "served again\n";
@@ -80,6 +78,40 @@ TEST_F(LauncherTest, ACrashedServerIsStartedAgain) {
   EXPECT_TRUE(status.ok()) << status.ToString();
   EXPECT_TRUE(LogSays("served again"));
   EXPECT_TRUE(LogSays("killed by signal 9"));
+}
+
+TEST_F(LauncherTest, AServerThatCannotStartAgainIsTriedUntilItCan) {
+  Status status = Run([this](ReadyReport* report, bool again) {
+    std::ofstream(directory_ + "/starts", std::ios::app) << "x";
+    if (again && std::filesystem::file_size(directory_ + "/starts") < 4) {
+      report->Failed("not yet");
+      return 1;
+    }
+    report->Ready();
+    if (!again) {
+      raise(SIGKILL);
+    }
+    std::ofstream(directory_ + "/log", std::ios::app) << "served again\n";
+    return 0;
+  });
+  EXPECT_TRUE(status.ok()) << status.ToString();
+  EXPECT_TRUE(LogSays("served again")) << Log();
+  EXPECT_TRUE(LogSays("could not start; another start in 400 ms")) << Log();
+  EXPECT_EQ(std::filesystem::file_size(directory_ + "/starts"), 4u);
+}
+
+TEST_F(LauncherTest, OneThatCannotHealIsNotStartedAgain) {
+  Status status = Run([this](ReadyReport* report, bool again) {
+    std::ofstream(directory_ + "/starts", std::ios::app) << "x";
+    if (again) {
+      return kServerCannotHeal;
+    }
+    report->Ready();
+    return kServerStartAgain;
+  });
+  EXPECT_TRUE(status.ok()) << status.ToString();
+  EXPECT_TRUE(LogSays("not started again")) << Log();
+  EXPECT_EQ(std::filesystem::file_size(directory_ + "/starts"), 2u);
 }
 
 }  // namespace

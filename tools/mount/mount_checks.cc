@@ -5,6 +5,7 @@
 #include <sys/statfs.h>
 #include <unistd.h>
 
+#include <algorithm>
 #include <cerrno>
 #include <filesystem>
 
@@ -15,22 +16,58 @@
 namespace kvfs::tools {
 namespace {
 
+constexpr int kMostDeadMounts = 8;  // on each other
+
 // A daemon that died leaves a mount where everything answers ENOTCONN (or, if it was aborted,
 // ECONNABORTED); but stat(2) may still be answered by the kernel from memory, so ask for what it
 // does not remember.
-Status HealStaleMount(const std::string& mountpoint) {
+bool IsDead(const std::string& mountpoint) {
   struct statfs space {};
-  for (int round = 0; round < 8; ++round) {  // several may lie on each other
-    if (statfs(mountpoint.c_str(), &space) == 0 || (errno != ENOTCONN && errno != ECONNABORTED)) {
-      return Status::Ok();
-    }
+  return statfs(mountpoint.c_str(), &space) != 0 && (errno == ENOTCONN || errno == ECONNABORTED);
+}
+
+}  // namespace
+
+Status TakeAwayDeadMounts(const std::string& mountpoint) {
+  for (int round = 0; IsDead(mountpoint); ++round) {
     auto entry = MountAt(ReadMounts(), mountpoint);
-    if (!entry.has_value() || !entry->is_kvfs()) {
-      return Status::Busy(mountpoint + " holds a dead mount that is not kvfs's (" +
-                          (entry ? entry->type : std::string("unknown")) +
+    if (!entry.has_value()) {
+      continue;  // somebody else has just taken it away
+    }
+    if (!entry->is_kvfs()) {
+      return Status::Busy(mountpoint + " holds a dead mount that is not kvfs's (" + entry->type +
                           "); unmount it first: umount -l " + mountpoint);
     }
-    KVFS_RETURN_IF_ERROR(UnmountLazily(mountpoint));
+    Status status = UnmountLazily(mountpoint);
+    if (!status.ok() && round >= kMostDeadMounts) {
+      return status;
+    }
+  }
+  return Status::Ok();
+}
+
+Status CheckLeftByDeadDaemon(const MountPlaces& places) {
+  const auto entry = MountAt(ReadMounts(), places.mountpoint);
+  if (!entry.has_value() || !entry->is_kvfs()) {
+    return Status(Code::kConflict, places.mountpoint + " was unmounted meanwhile");
+  }
+  if (!IsDead(places.mountpoint)) {
+    return Status(Code::kConflict, places.mountpoint + " was mounted anew meanwhile");
+  }
+  return Status::Ok();
+}
+
+Status KeepOneDeadMount(const MountPlaces& places) {
+  for (int round = 0; round < kMostDeadMounts; ++round) {
+    KVFS_RETURN_IF_ERROR(CheckLeftByDeadDaemon(places));
+    const auto mounts = ReadMounts();
+    const auto dead = std::count_if(mounts.begin(), mounts.end(), [&](const MountEntry& entry) {
+      return entry.mountpoint == places.mountpoint && entry.is_kvfs();
+    });
+    if (dead <= 1) {
+      break;
+    }
+    KVFS_RETURN_IF_ERROR(UnmountLazily(places.mountpoint));
   }
   return Status::Ok();
 }
@@ -66,8 +103,6 @@ Status CheckMountpoint(const std::string& mountpoint, bool may_be_nonempty) {
   return Status::Ok();
 }
 
-}  // namespace
-
 Status UnmountLazily(const std::string& mountpoint) {
   if (geteuid() == 0) {
     return umount2(mountpoint.c_str(), MNT_DETACH | UMOUNT_NOFOLLOW) == 0
@@ -97,10 +132,10 @@ Status CheckApart(const MountPlaces& places) {
 Result<MountPlaces> PrepareMount(const std::string& mountpoint, const MountOptions& options) {
   MountPlaces places;
   KVFS_ASSIGN_OR_RETURN(places.mountpoint, CanonicalPath(mountpoint));
-  KVFS_RETURN_IF_ERROR(HealStaleMount(places.mountpoint));
+  KVFS_RETURN_IF_ERROR(TakeAwayDeadMounts(places.mountpoint));
   // The kernel mounts on what a link points to.
   KVFS_ASSIGN_OR_RETURN(places.mountpoint, ResolvedPath(places.mountpoint));
-  KVFS_RETURN_IF_ERROR(HealStaleMount(places.mountpoint));
+  KVFS_RETURN_IF_ERROR(TakeAwayDeadMounts(places.mountpoint));
   std::string data = options.data;
   if (data.empty()) {
     KVFS_ASSIGN_OR_RETURN(data, DefaultDataDirectory(geteuid()));

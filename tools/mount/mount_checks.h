@@ -18,6 +18,17 @@ struct MountPlaces {
 // so), and places one of which lies in the other.
 Result<MountPlaces> PrepareMount(const std::string& mountpoint, const MountOptions& options);
 
+// The mount point is a directory, no kvfs mount, and empty (unless it need not be).
+Status CheckMountpoint(const std::string& mountpoint, bool may_be_nonempty);
+
+// What a daemon that died leaves at its mount point, everything answering ENOTCONN, is still there.
+// kConflict: somebody took it away, or mounted something upon it.
+Status CheckLeftByDeadDaemon(const MountPlaces& places);
+// Takes away all of kvfs's dead mounts that are seen at `mountpoint`, one below the other.
+Status TakeAwayDeadMounts(const std::string& mountpoint);
+// The same, but for one, which keeps the directory below covered until a new mount lies on it.
+Status KeepOneDeadMount(const MountPlaces& places);
+
 // The two may not contain each other.
 Status CheckApart(const MountPlaces& places);
 

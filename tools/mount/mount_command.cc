@@ -11,6 +11,7 @@
 #include "tools/mount/launcher.h"
 #include "tools/mount/mount_checks.h"
 #include "tools/mount/mount_service.h"
+#include "tools/mount/restart_policy.h"
 
 namespace kvfs::tools {
 namespace {
@@ -30,30 +31,36 @@ void PrepareProcess() {
 Status ServeInForeground(const MountPlaces& places, const MountOptions& options) {
   PrepareProcess();
   LogToStderr();
-  KVFS_ASSIGN_OR_RETURN(auto service, MountService::Start(places, options, false));
+  KVFS_ASSIGN_OR_RETURN(auto service,
+                        MountService::Start(places, options, MountService::Circumstances{}));
   return service->Run();
 }
 
-Result<std::unique_ptr<MountService>> StartService(const std::string& mountpoint,
-                                                   const MountOptions& options) {
-  // Again, because after a crash the dead mount has to be taken away first.
-  KVFS_ASSIGN_OR_RETURN(MountPlaces places, PrepareMount(mountpoint, options));
-  return MountService::Start(places, options, true);
+Result<std::unique_ptr<MountService>> StartService(const MountPlaces& places,
+                                                   const MountOptions& options, bool again) {
+  // Where a daemon has died, its mount is still there, and kept until the new one is ready.
+  KVFS_RETURN_IF_ERROR(again ? CheckLeftByDeadDaemon(places)
+                             : CheckMountpoint(places.mountpoint, options.nonempty));
+  return MountService::Start(places, options,
+                             MountService::Circumstances{.log_to_file = true, .again = again});
 }
 
-int ServeInBackground(const std::string& mountpoint, const MountOptions& options,
-                      const std::string& log, ReadyReport* report) {
+int ServeInBackground(const MountPlaces& places, const MountOptions& options,
+                      const std::string& log, ReadyReport* report, bool again) {
   PrepareProcess();
-  auto service = StartService(mountpoint, options);
+  auto service = StartService(places, options, again);
   if (!service.ok()) {
     report->Failed(service.error().message());
-    if (access(log.c_str(), F_OK) == 0) {  // nobody may be waiting for the report
+    if (again || access(log.c_str(), F_OK) == 0) {  // nobody may be waiting for the report
       AppendLogLine(log, service.error().message());
     }
-    return kExitFailed;
+    return MayHeal(service.error().code()) ? kExitFailed : kServerCannotHeal;
   }
   report->Ready();
-  return (*service)->Run().ok() ? kExitOk : kExitFailed;
+  const Status status = (*service)->Run();
+  return status.ok()                           ? kExitOk
+         : status.code() == Code::kUnavailable ? kServerStartAgain
+                                               : kExitFailed;
 }
 
 }  // namespace
@@ -68,11 +75,9 @@ Status Mount(const std::string& mountpoint, const MountOptions& options, bool fo
     return ServeInForeground(places, settled);
   }
   const std::string log = places.data_directory + "/kvfs.log";
-  return Launch(
-      [&](ReadyReport* report) {
-        return ServeInBackground(places.mountpoint, settled, log, report);
-      },
-      [&](const std::string& line) { AppendLogLine(log, line); });
+  return Launch([&](ReadyReport* report,
+                    bool again) { return ServeInBackground(places, settled, log, report, again); },
+                [&](const std::string& line) { AppendLogLine(log, line); });
 }
 
 }  // namespace kvfs::tools

@@ -69,8 +69,9 @@ fs::VfsOptions ToVfsOptions(const MountOptions& options) {
 }
 
 // Opens the store. One whose mount was just taken away is waited for: its daemon writes back.
+// `again`: not even that; the supervisor tries anew.
 Result<std::unique_ptr<node::Node>> OpenNode(const MountPlaces& places, const MountOptions& options,
-                                             env::Env env) {
+                                             env::Env env, bool again) {
   const auto deadline = steady_clock::now() + milliseconds(kPredecessorMillis);
   for (;;) {
     auto node =
@@ -79,9 +80,11 @@ Result<std::unique_ptr<node::Node>> OpenNode(const MountPlaces& places, const Mo
       return node;
     }
     const auto mount = MountOfData(ReadMounts(), places.data_directory);
-    if (mount.has_value() || steady_clock::now() >= deadline) {
-      return Status::Busy("the data directory " + places.data_directory +
-                          " is in use: " + node.error().message());
+    const bool elsewhere = mount.has_value() && mount->mountpoint != places.mountpoint;
+    if (again || mount.has_value() || steady_clock::now() >= deadline) {
+      return Status(
+          again && elsewhere ? Code::kAlreadyExists : Code::kBusy,
+          "the data directory " + places.data_directory + " is in use: " + node.error().message());
     }
     std::this_thread::sleep_for(milliseconds(50));
   }
@@ -99,27 +102,31 @@ void RaiseReadAhead(const std::string& mountpoint) {
 
 class MountServiceImpl final : public MountService {
  public:
-  MountServiceImpl(const MountPlaces& places, const MountOptions& options)
-      : places_(places), options_(options), env_(SchedulerThreads()) {}
+  MountServiceImpl(const MountPlaces& places, const MountOptions& options,
+                   const Circumstances& circumstances)
+      : places_(places),
+        options_(options),
+        circumstances_(circumstances),
+        env_(SchedulerThreads()) {}
   ~MountServiceImpl() override {
     if (signals_ >= 0) {
       close(signals_);
     }
   }
 
-  Status Start(bool log_to_file) {
-    KVFS_ASSIGN_OR_RETURN(node_, OpenNode(places_, options_, env_.env()));
+  Status Start() {
+    KVFS_ASSIGN_OR_RETURN(node_, OpenNode(places_, options_, env_.env(), circumstances_.again));
     const std::string log = places_.data_directory + "/kvfs.log";
-    if (log_to_file) {
+    if (circumstances_.log_to_file) {
       KVFS_RETURN_IF_ERROR(LogToFile(log));
     }
     KVFS_RETURN_IF_ERROR(StartVfs());
     Status status = StartMount();
     if (!status.ok()) {
-      (void)TakeDown();
+      (void)TakeDown(false);
       return status;
     }
-    if (log_to_file) {
+    if (circumstances_.log_to_file) {
       RedirectStderr(log);  // only now: until here fusermount3 has things to say to the user
     }
     return Status::Ok();
@@ -131,19 +138,23 @@ class MountServiceImpl final : public MountService {
     while (poll(sources.data(), sources.size(), -1) < 0 && errno == EINTR) {
     }
     const bool told_to_stop = sources[0].revents != 0;
+    const bool aborted = !told_to_stop && IsStillMounted();
     if (told_to_stop) {
       spdlog::info("told to stop; unmounting {}", places_.mountpoint);
       FlushPages();
+    } else if (aborted) {
+      spdlog::error("the connection to the kernel was aborted; {} is dead", places_.mountpoint);
     } else {
       spdlog::info("{} was unmounted", places_.mountpoint);
     }
-    Status status = TakeDown();
+    const bool supervisor_goes_on = aborted && options_.supervised;
+    Status status = TakeDown(!supervisor_goes_on);
     if (status.ok()) {
       spdlog::info("everything is written back; done");
     } else {
       spdlog::error("not everything was written back: {}", status.ToString());
     }
-    return status;
+    return supervisor_goes_on ? Status::Unavailable("the connection was aborted") : status;
   }
 
  private:
@@ -167,9 +178,13 @@ class MountServiceImpl final : public MountService {
       fuse.source = places_.data_directory;
     }
     fuse.mount_options = LibfuseOptions(options_, geteuid() == 0);
-    KVFS_ASSIGN_OR_RETURN(mount_, fs::FuseMount::Create(fuse, vfs_.get(), places_.mountpoint));
-    mount_->Start();
-    KVFS_RETURN_IF_ERROR(AwaitAnswer());
+    KVFS_ASSIGN_OR_RETURN(auto kernel_mount, MakeKernelMount(fuse));
+    KVFS_ASSIGN_OR_RETURN(mount_, fs::FuseMount::Create(fuse, vfs_.get(), places_.mountpoint,
+                                                        std::move(kernel_mount)));
+    alarm(kAnswerSeconds);  // if it never answers, the process ends
+    const Status started = mount_->Start();
+    alarm(0);
+    KVFS_RETURN_IF_ERROR(started);
     RaiseReadAhead(places_.mountpoint);
 
     status_.emplace(places_, options_, vfs_.get());
@@ -195,14 +210,29 @@ class MountServiceImpl final : public MountService {
     return signals_ >= 0 ? Status::Ok() : ErrnoStatus("cannot watch signals", errno);
   }
 
-  // The mount counts as there once it answers; if it never does, the process ends (SIGALRM).
-  Status AwaitAnswer() {
-    alarm(kAnswerSeconds);
-    struct stat attr {};
-    const int result = stat(places_.mountpoint.c_str(), &attr);
-    const int error = errno;
-    alarm(0);
-    return result == 0 ? Status::Ok() : ErrnoStatus(places_.mountpoint + " does not answer", error);
+  // Null if libfuse has to mount. What a dead daemon left at the mount point stays as a cover where
+  // it can be mounted upon, and is taken away where it cannot.
+  Result<std::unique_ptr<fs::KernelMount>> MakeKernelMount(const fs::FuseOptions& fuse) {
+    if (geteuid() == 0) {
+      auto made = fs::KernelMount::Create(fuse.source, fuse.mount_options);
+      if (made.ok()) {
+        KVFS_RETURN_IF_ERROR(circumstances_.again ? KeepOneDeadMount(places_) : Status::Ok());
+      }
+      if (made.ok() || made.error().code() != Code::kUnavailable) {
+        return made;
+      }
+    }
+    if (circumstances_.again) {
+      KVFS_RETURN_IF_ERROR(TakeAwayDeadMounts(places_.mountpoint));
+    }
+    return std::unique_ptr<fs::KernelMount>();
+  }
+
+  // Whether our mount is in the tree, dead or not.
+  bool IsStillMounted() const {
+    const auto top = MountAt(ReadMounts(), places_.mountpoint);
+    return top.has_value() &&
+           makedev(top->device_major, top->device_minor) == mount_->device_number();
   }
 
   RunRecord MakeRecord() const {
@@ -224,16 +254,23 @@ class MountServiceImpl final : public MountService {
     }
   }
 
-  Status TakeDown() {
+  // `uncover`: dead mounts of earlier daemons, which are seen once ours is gone, go too.
+  Status TakeDown(bool uncover) {
     admin_server_.reset();
     if (mount_ != nullptr) {
       Status stopped = mount_->Stop(kDrainMicros);
       if (!stopped.ok()) {
         spdlog::error("{}", stopped.ToString());
         spdlog::shutdown();
+        if (IsStillMounted()) {
+          (void)UnmountLazily(places_.mountpoint);
+        }
         _exit(1);  // requests still run: nothing under them can be taken away
       }
       mount_.reset();
+      if (uncover) {  // while the store is locked, so that no other daemon mounts there meanwhile
+        (void)TakeAwayDeadMounts(places_.mountpoint);
+      }
     }
     Status status;
     if (vfs_ != nullptr) {
@@ -259,6 +296,7 @@ class MountServiceImpl final : public MountService {
 
   const MountPlaces places_;
   const MountOptions options_;
+  const Circumstances circumstances_;
   env::posix::PosixEnv env_;
   std::unique_ptr<node::Node> node_;
   std::unique_ptr<fs::Vfs> vfs_;
@@ -275,9 +313,9 @@ class MountServiceImpl final : public MountService {
 
 Result<std::unique_ptr<MountService>> MountService::Start(const MountPlaces& places,
                                                           const MountOptions& options,
-                                                          bool log_to_file) {
-  auto service = std::make_unique<MountServiceImpl>(places, options);
-  KVFS_RETURN_IF_ERROR(service->Start(log_to_file));
+                                                          const Circumstances& circumstances) {
+  auto service = std::make_unique<MountServiceImpl>(places, options, circumstances);
+  KVFS_RETURN_IF_ERROR(service->Start());
   return std::unique_ptr<MountService>(std::move(service));
 }
 

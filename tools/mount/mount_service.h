@@ -15,13 +15,22 @@ namespace kvfs::tools {
 
 class MountService {
  public:
-  // Mounts, and returns once the mount answers. `log_to_file`: to kvfs.log in the data directory,
-  // standard error included, as soon as that is known to be a store.
+  struct Circumstances {
+    // To kvfs.log in the data directory, standard error included, as soon as that is known to be a
+    // store.
+    bool log_to_file = false;
+    // A daemon of this mount has died, and what it left at the mount point is to be covered.
+    bool again = false;
+  };
+
+  // Mounts, and returns once the mount answers.
   static Result<std::unique_ptr<MountService>> Start(const MountPlaces& places,
-                                                     const MountOptions& options, bool log_to_file);
+                                                     const MountOptions& options,
+                                                     const Circumstances& circumstances);
   virtual ~MountService() = default;
 
   // Serves until the mount is taken away or a stop signal comes, then writes everything back.
+  // kUnavailable if the connection was aborted under a mount that is still there.
   virtual Status Run() = 0;
 };
 

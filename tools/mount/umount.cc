@@ -8,7 +8,6 @@
 #include <cerrno>
 #include <chrono>
 #include <cstdio>
-#include <fstream>
 #include <optional>
 #include <thread>
 
@@ -99,6 +98,9 @@ Status UmountGently(const MountEntry& mount, const std::optional<RunRecord>& rec
   if (!record.has_value()) {
     return Status::Ok();  // the daemon was dead, or belongs to somebody else
   }
+  if (!record->DaemonLives() && record->SupervisorLives()) {
+    kill(record->supervisor, SIGTERM);  // it would start another
+  }
   const auto gone = [&] { return !record->DaemonLives(); };
   if (WaitUntil(3000, gone)) {
     return CheckCleanEnd(mount, *record);
@@ -113,6 +115,29 @@ Status UmountGently(const MountEntry& mount, const std::optional<RunRecord>& rec
                       mount.source + "; see the log there");
 }
 
+// The file of a connection that ends it. Where nobody has mounted the filesystem of these files,
+// root can have it without a place. -1 if there is no such connection any more.
+int OpenAbortFile(uint32_t connection) {
+  const std::string name = std::to_string(connection) + "/abort";
+  const int mounted = open(("/sys/fs/fuse/connections/" + name).c_str(), O_WRONLY | O_CLOEXEC);
+  if (mounted >= 0 || geteuid() != 0) {
+    return mounted;
+  }
+  int file = -1;
+  const int context = fsopen("fusectl", FSOPEN_CLOEXEC);
+  if (context >= 0 && fsconfig(context, FSCONFIG_CMD_CREATE, nullptr, nullptr, 0) == 0) {
+    const int mount = fsmount(context, FSMOUNT_CLOEXEC, 0);
+    if (mount >= 0) {
+      file = openat(mount, name.c_str(), O_WRONLY | O_CLOEXEC);
+      close(mount);
+    }
+  }
+  if (context >= 0) {
+    close(context);
+  }
+  return file;
+}
+
 // Ends the connection of a mount that was taken away: what still waits in it gets an error. Not if
 // its number has gone to another mount meanwhile.
 void Abort(const MountEntry& mount) {
@@ -121,7 +146,11 @@ void Abort(const MountEntry& mount) {
       return;
     }
   }
-  std::ofstream("/sys/fs/fuse/connections/" + std::to_string(mount.device_minor) + "/abort") << "1";
+  const int file = OpenAbortFile(mount.device_minor);
+  if (file >= 0) {
+    [[maybe_unused]] ssize_t written = write(file, "1", 1);
+    close(file);
+  }
 }
 
 Status UmountForcibly(const MountEntry& mount, const std::optional<RunRecord>& record,
@@ -175,8 +204,16 @@ Status Umount(const std::string& mountpoint, const UmountOptions& options) {
                                    ", not one of kvfs");
   }
   const auto record = ReadRunRecord(mount->source);
-  return options.force ? UmountForcibly(*mount, record, options)
-                       : UmountGently(*mount, record, options);
+  Status status = options.force ? UmountForcibly(*mount, record, options)
+                                : UmountGently(*mount, record, options);
+  // What an earlier daemon left below it (see doc/mount.md). Its own daemon does this too, if it
+  // still can.
+  const auto below = MountAt(ReadMounts(), path);
+  if (below.has_value() && below->is_kvfs() && below->source == mount->source &&
+      below->device_minor != mount->device_minor) {
+    (void)TakeAwayDeadMounts(path);
+  }
+  return status;
 }
 
 }  // namespace kvfs::tools
