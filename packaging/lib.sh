@@ -12,6 +12,7 @@ KVFS_BUILD_PACKAGES=(
 # The programs that the tests drive a mount with.
 KVFS_TEST_PACKAGES=(
   python3 tar rsync git sqlite3 fio attr acl libacl1-dev e2fsprogs xfsprogs util-linux procps psmisc
+  strace
 )
 # packaging/check --long: the fuzz preset is built with clang.
 KVFS_LONG_PACKAGES=(clang)

@@ -147,9 +147,14 @@ void FileManagerImpl::ArmAgeTimer() {
 Task<void> FileManagerImpl::PublishAged() {
   timer_armed_.store(false);
   const int64_t until = env_.clock->MonotonicMicros() - options_.max_dirty_micros / 2;
+  bool any = false;
   for (Pin& pin : files_.Dirty(until)) {
     const Errno published = co_await PublishDirty(pin.get(), Extent::kAll, false);
-    (void)published;  // noted in the state for its handles
+    any = any || published.ok();  // else it is noted in the state for its handles
+  }
+  if (any) {  // the bytes are old already, and the store would sync them at its own time
+    const Status synced = co_await client_->Sync();
+    (void)synced;  // the store takes no more writes then, which says it to all
   }
   if (files_.HasDirty()) {
     ArmAgeTimer();

@@ -342,6 +342,35 @@ class Image:
         run(["umount", self.path])
 
 
+# ---- files held open ---------------------------------------------------------
+
+class Holder:
+    """A process that calls a function and then keeps its files open, without forking: a child
+    that closes them would flush them."""
+
+    def __init__(self, function):
+        reading, writing = os.pipe()
+        self.pid = os.fork()
+        if self.pid == 0:
+            try:
+                function()
+                os.write(writing, b"x")
+                signal.pause()
+            finally:
+                os._exit(1)
+        os.close(writing)
+        if os.read(reading, 1) != b"x":
+            raise AssertionError("the process that was to hold files has died")
+        os.close(reading)
+
+    def __enter__(self):
+        return self
+
+    def __exit__(self, *_):
+        os.kill(self.pid, signal.SIGKILL)
+        os.waitpid(self.pid, 0)
+
+
 # ---- comparison of trees ----------------------------------------------------
 
 def describe_tree(root, content=True, times=True):
