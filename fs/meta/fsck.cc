@@ -1,6 +1,8 @@
 #include "fs/meta/fsck.h"
 
 #include <algorithm>
+#include <iterator>
+#include <set>
 #include <utility>
 
 #include "fs/meta/change_set.h"
@@ -26,6 +28,7 @@ class Repairer {
   Task<Errno> FixEntryType(const FsckProblem* problem);
   Task<Errno> FixLinks(InodeRef ref, std::vector<FoundName> names);
   Task<Errno> Rescue(InodeRef ref);
+  Task<Errno> RescueDirectory(InodeRef ref);
   Task<Errno> FixDirectory(const FsckProblem* problem);
   Task<Errno> ListOrphan(InodeRef ref);
   Task<FsResult<InodeRef>> LostAndFound();
@@ -59,6 +62,9 @@ Task<Errno> Repairer::Repair(FsckProblem* problem) {
       break;
     case FsckProblem::Kind::kNameless:
       done = co_await Rescue(problem->inode);
+      break;
+    case FsckProblem::Kind::kUnreachable:
+      done = co_await RescueDirectory(problem->inode);
       break;
     case FsckProblem::Kind::kUnlistedOrphan:
       done = co_await ListOrphan(problem->inode);
@@ -210,6 +216,50 @@ Task<Errno> Repairer::Rescue(InodeRef ref) {
   co_return done;
 }
 
+// The same for a directory, which may have lost its record too.
+Task<Errno> Repairer::RescueDirectory(InodeRef ref) {
+  constexpr uint32_t kMode = S_IFDIR | 0700;
+  auto dir = co_await LostAndFound();
+  if (!dir.ok()) {
+    co_return dir.error();
+  }
+  auto parent = co_await LoadInode(client_, *dir);
+  if (!parent.ok()) {
+    co_return parent.error();
+  }
+  const TimeSpec now = WallTime(env_.clock);
+  pb::Inode record;
+  auto self = co_await LoadInode(client_, ref);
+  if (self.ok()) {
+    record = self->record;
+  } else if (self.error() == Errno(ENOENT) || self.error() == Errno(EIO)) {
+    FillNewRecord(ref, kMode, now, client_->Now(), &record);
+  } else {
+    co_return self.error();
+  }
+  pb::Link* link = record.mutable_sole_link();
+  link->set_parent(dir->ino);
+  link->set_name("#" + std::to_string(ref.ino));
+  link->set_link_id(env_.random->Next() | 1);
+  pb::Dentry dentry;
+  dentry.set_ino(ref.ino);
+  dentry.set_home(ref.home);
+  dentry.set_type(DirentType(kMode));
+  dentry.set_link_id(link->link_id());
+  parent->record.set_subdirectories(parent->record.subdirectories() + 1);
+  ChangeSet changes;
+  changes.Put(
+      dir->ino,
+      keys::Dentry(keys::NameHash(client_->info().name_hash_key, link->name()), link->name()),
+      EncodeDentry(dentry));
+  changes.Update(*parent);
+  changes.TouchDirectory(dir->ino, now, client_->Now());
+  changes.Put(ref.home, keys::Self(), EncodeInode(record));
+  changes.Put(ref.home, keys::Alive(), {});
+  const Errno done = co_await changes.Commit(client_);
+  co_return done;
+}
+
 Task<Errno> Repairer::ListOrphan(InodeRef ref) {
   auto inode = co_await LoadInode(client_, ref);
   if (!inode.ok()) {
@@ -248,6 +298,44 @@ std::string Identity(const FsckProblem& problem) {
          "/" + std::to_string(problem.directory) + "/" + problem.key;
 }
 
+// What is wrong now, and was so in an earlier walk.
+Task<FsResult<FsckReport>> LookTwice(client::Client* client, const std::vector<Ino>* homes,
+                                     FsckReport report) {
+  FsckWalk second(client, homes);
+  const Errno again = co_await second.Run();
+  if (!again.ok()) {
+    co_return again;
+  }
+  std::set<std::string> seen_again;
+  for (const FsckProblem& problem : second.report().problems) {
+    seen_again.insert(Identity(problem));
+  }
+  std::erase_if(report.problems, [&](const FsckProblem& problem) {
+    return !seen_again.contains(Identity(problem));
+  });
+  co_return report;
+}
+
+// How many of the walk's problems are put right now.
+Task<size_t> RepairAll(client::Client* client, env::Env env, FsckWalk* walk) {
+  auto& problems = walk->report().problems;
+  // Counts first: what is put into lost+found later is not in the walk's.
+  std::stable_partition(problems.begin(), problems.end(), [](const FsckProblem& problem) {
+    return problem.kind == FsckProblem::Kind::kWrongSubdirectories;
+  });
+  Repairer repairer(client, env, walk);
+  size_t repaired = 0;
+  for (FsckProblem& problem : problems) {
+    const Errno done = co_await repairer.Repair(&problem);
+    if (done.ok()) {
+      ++repaired;
+    } else if (done != kRetry) {
+      problem.text += "; not repaired: errno " + std::to_string(done.value());
+    }
+  }
+  co_return repaired;
+}
+
 }  // namespace
 
 const char* KindName(FsckProblem::Kind kind) {
@@ -262,6 +350,8 @@ const char* KindName(FsckProblem::Kind kind) {
       return "wrong-links";
     case FsckProblem::Kind::kNameless:
       return "nameless";
+    case FsckProblem::Kind::kUnreachable:
+      return "unreachable";
     case FsckProblem::Kind::kUnlistedOrphan:
       return "unlisted-orphan";
     case FsckProblem::Kind::kWrongSubdirectories:
@@ -278,38 +368,43 @@ const char* KindName(FsckProblem::Kind kind) {
   return "?";
 }
 
-Task<FsResult<FsckReport>> CheckFilesystem(client::Client* client, env::Env env, bool repair) {
-  FsckWalk first(client);
-  const Errno walked = co_await first.Run();
-  if (!walked.ok()) {
-    co_return walked;
-  }
-  FsckReport report = std::move(first.report());
-  if (report.problems.empty()) {
-    co_return report;
-  }
-  if (!repair) {
-    FsckWalk second(client);
-    const Errno again = co_await second.Run();
-    if (!again.ok()) {
-      co_return again;
-    }
-    std::set<std::string> seen_again;
-    for (const FsckProblem& problem : second.report().problems) {
-      seen_again.insert(Identity(problem));
-    }
-    std::erase_if(report.problems, [&](const FsckProblem& problem) {
-      return !seen_again.contains(Identity(problem));
-    });
-    co_return report;
-  }
-  Repairer repairer(client, env, &first);
-  for (FsckProblem& problem : report.problems) {
-    const Errno done = co_await repairer.Repair(&problem);
-    if (!done.ok() && done != kRetry) {
-      problem.text += "; not repaired: errno " + std::to_string(done.value());
+std::vector<Ino> HomesAmong(const std::vector<Bytes>& partition_keys) {
+  std::vector<Ino> homes;
+  for (const Bytes& pk : partition_keys) {
+    if (const auto home = keys::HomeOfPk(pk)) {
+      homes.push_back(*home);
     }
   }
+  return homes;
+}
+
+Task<FsResult<FsckReport>> CheckFilesystem(client::Client* client, env::Env env,
+                                           std::vector<Ino> homes, bool repair) {
+  // A repair may lay open what was hidden: an erased name, say, leaves a directory without one.
+  constexpr int kMostRounds = 8;
+  std::vector<FsckProblem> problems;
+  FsckReport report;
+  for (int round = 0; round < kMostRounds; ++round) {
+    FsckWalk walk(client, &homes);
+    const Errno walked = co_await walk.Run();
+    if (!walked.ok()) {
+      co_return walked;
+    }
+    size_t repaired = 0;
+    if (repair) {
+      repaired = co_await RepairAll(client, env, &walk);
+    }
+    report = std::move(walk.report());
+    if (!repair && !report.problems.empty()) {
+      auto certain = co_await LookTwice(client, &homes, std::move(report));
+      co_return certain;
+    }
+    std::move(report.problems.begin(), report.problems.end(), std::back_inserter(problems));
+    if (repaired == 0) {
+      break;
+    }
+  }
+  report.problems = std::move(problems);
   co_return report;
 }
 

@@ -1,5 +1,6 @@
 // Fsck: checks that names, inodes and counts agree, by walking every directory from
-// the root; with `repair` puts right what does not.
+// the root, then those that no name leads to; with `repair` puts right what does not, and
+// looks again until nothing is left.
 //
 // A function over a Client; keeps no state. To be run with nobody changing the tree;
 // without repair it may run beside a mount: what it then finds it looks at a second
@@ -25,6 +26,7 @@ struct FsckProblem {
     kWrongEntryType,       // the entry says another type than the inode
     kWrongLinks,           // an inode's count or list of links is not that of its names
     kNameless,             // an inode with links but no name
+    kUnreachable,          // a directory that no name leads to
     kUnlistedOrphan,       // an inode without links that the work index does not know
     kWrongSubdirectories,  // a directory's count of subdirectories
     kWrongPlace,           // a directory whose record names another parent or name
@@ -50,7 +52,14 @@ struct FsckReport {
   std::vector<FsckProblem> problems;
 };
 
-// An error only where the store cannot be read; what is wrong with the tree is in the report.
-Task<FsResult<FsckReport>> CheckFilesystem(client::Client* client, env::Env env, bool repair);
+// The directories among the partition keys of a store; and what is left of removed ones, where
+// files may still be at home.
+std::vector<Ino> HomesAmong(const std::vector<Bytes>& partition_keys);
+
+// `homes`: those the store holds (HomesAmong), read before; without them, what no name leads to is
+// not found. An error only where the store cannot be read; what is wrong with the tree is in the
+// report: of a repair, the problems of all its rounds, and the counts of the last.
+Task<FsResult<FsckReport>> CheckFilesystem(client::Client* client, env::Env env,
+                                           std::vector<Ino> homes, bool repair);
 
 }  // namespace kvfs::fs

@@ -6,6 +6,7 @@
 
 #include "fs/meta/inode_store.h"
 #include "fs/meta/keys.h"
+#include "kvcore/node/store_check.h"
 #include "tests/support/test_tree.h"
 
 namespace kvfs::fs {
@@ -25,7 +26,10 @@ class FsckTest : public ::testing::Test {
     ASSERT_TRUE(tree.Symlink("target", "/a/s").ok());
   }
   FsckReport Check(bool repair = false) {
-    auto report = tree.Await(CheckFilesystem(tree.store().client(), tree.store().env(), repair));
+    const auto pks = node::ListPartitionKeys(&tree.store().memory());
+    EXPECT_TRUE(pks.ok());
+    auto report = tree.Await(
+        CheckFilesystem(tree.store().client(), tree.store().env(), HomesAmong(*pks), repair));
     EXPECT_TRUE(report.ok());
     return *report;
   }
@@ -36,18 +40,13 @@ class FsckTest : public ::testing::Test {
     }
     return kinds;
   }
-  // Repairs until nothing is left to repair; false if that does not come.
+  // Repairs at one go; false if something is left.
   bool Repairs() {
-    for (int round = 0; round < 4; ++round) {
-      const FsckReport report = Check(true);
-      for (const FsckProblem& problem : report.problems) {
-        EXPECT_TRUE(problem.is_repaired) << KindName(problem.kind) << " " << problem.text;
-      }
-      if (Check().problems.empty()) {
-        return true;
-      }
+    const FsckReport report = Check(true);
+    for (const FsckProblem& problem : report.problems) {
+      EXPECT_TRUE(problem.is_repaired) << KindName(problem.kind) << " " << problem.text;
     }
-    return false;
+    return Check().problems.empty();
   }
   void Write(Ino home, client::Write::Kind kind, Bytes ck, Bytes value = {}) {
     client::Commit commit;
@@ -71,6 +70,8 @@ class FsckTest : public ::testing::Test {
   Bytes EntryKey(const Bytes& name) {
     return keys::Dentry(keys::NameHash(tree.store().client()->info().name_hash_key, name), name);
   }
+
+  static std::string Rescued(Ino ino) { return "/lost+found/#" + std::to_string(ino); }
 
   TestTree tree;
 };
@@ -107,7 +108,51 @@ TEST_F(FsckTest, ADirectoryEntryWithoutItsDirectory) {
   EXPECT_NE(std::find(kinds.begin(), kinds.end(), Kind::kWrongSubdirectories), kinds.end());
   EXPECT_TRUE(Repairs());
   EXPECT_EQ(tree.Stat("/a").nlink, 2u);
-  EXPECT_EQ(tree.Stat("/a/f").nlink, 1u);  // its other name lay in the lost directory
+  EXPECT_EQ(tree.Find(Rescued(b) + "/f2")->ref, Ref("/a/f"));
+  EXPECT_EQ(tree.Stat("/a/f").nlink, 2u);
+}
+
+TEST_F(FsckTest, ADirectoryThatNoNameLeadsTo) {
+  const Ino a = Ref("/a").ino;
+  ASSERT_TRUE(tree.Dir("/a/b/c").ok());
+  ASSERT_TRUE(tree.File("/a/b/c/deep").ok());
+  Erase(kRootIno, EntryKey("a"));
+  EXPECT_EQ(Kinds(), (std::vector<Kind>{Kind::kWrongSubdirectories, Kind::kUnreachable}));
+  EXPECT_TRUE(Repairs());
+  EXPECT_EQ(tree.Stat("/").nlink, 3u);  // lost+found
+  EXPECT_EQ(tree.Stat("/lost+found").nlink, 3u);
+  EXPECT_TRUE(tree.Find(Rescued(a) + "/b/c/deep").ok());
+  EXPECT_EQ(tree.Await(tree.names().LookupParent(Ref(Rescued(a))))->ref, Ref("/lost+found"));
+  EXPECT_TRUE(tree.Rename(Rescued(a), "/a").ok());
+  EXPECT_EQ(tree.Stat("/a/f").nlink, 2u);
+  EXPECT_TRUE(Kinds().empty());
+}
+
+TEST_F(FsckTest, DirectoriesThatLeadOnlyToEachOther) {
+  const Ino a = Ref("/a").ino;
+  const Ino b = Ref("/a/b").ino;
+  pb::Dentry dentry;
+  dentry.set_ino(a);
+  dentry.set_home(a);
+  dentry.set_type(S_IFDIR >> 12);
+  Put(b, EntryKey("up"), EncodeDentry(dentry));
+  Erase(kRootIno, EntryKey("a"));
+  EXPECT_TRUE(Repairs());
+  EXPECT_EQ(tree.List("/lost+found").size(), 1u);
+  EXPECT_TRUE(tree.Find(Rescued(a) + "/b/f2").ok());
+  EXPECT_FALSE(tree.Find(Rescued(a) + "/b/up").ok());
+}
+
+TEST_F(FsckTest, AFileWhoseHomeIsGoneAndWithoutAName) {
+  const InodeRef file = Ref("/a/f");
+  ASSERT_TRUE(tree.Unlink("/a/f").ok());  // its other name is in /a/b
+  ASSERT_TRUE(tree.Unlink("/a/s").ok());
+  ASSERT_TRUE(tree.Rename("/a/b", "/b").ok());
+  ASSERT_TRUE(tree.Rmdir("/a").ok());
+  Erase(Ref("/b").ino, EntryKey("f2"));
+  EXPECT_EQ(Kinds(), std::vector<Kind>{Kind::kNameless});
+  EXPECT_TRUE(Repairs());
+  EXPECT_EQ(tree.Find(Rescued(file.ino))->ref, file);
 }
 
 TEST_F(FsckTest, CountsOfLinks) {

@@ -50,13 +50,13 @@ Task<Errno> FsckWalk::Run() {
   const InodeRef root{.ino = kRootIno, .home = kRootIno};
   directories_.insert(kRootIno);
   to_read_.push_back({.ref = root, .parent = kRootIno, .name = {}, .path = "/"});
-  while (!to_read_.empty()) {
-    Reached next = std::move(to_read_.front());
-    to_read_.pop_front();
-    const Errno done = co_await ReadDirectory(std::move(next));
-    if (!done.ok()) {
-      co_return done;
-    }
+  const Errno reached = co_await ReadReached();
+  if (!reached.ok()) {
+    co_return reached;
+  }
+  const Errno lost = co_await ReadLostDirectories();
+  if (!lost.ok()) {
+    co_return lost;
   }
   const Errno foreign = co_await ReadForeignHomes();
   if (!foreign.ok()) {
@@ -70,6 +70,93 @@ Task<Errno> FsckWalk::Run() {
   co_return judged;
 }
 
+Task<Errno> FsckWalk::ReadReached() {
+  while (!to_read_.empty()) {
+    Reached next = std::move(to_read_.front());
+    to_read_.pop_front();
+    const Errno done = co_await ReadDirectory(std::move(next));
+    if (!done.ok()) {
+      co_return done;
+    }
+  }
+  co_return 0;
+}
+
+// Of trees that hang on nothing the topmost directories are reported; what lies below them is found
+// through them.
+Task<Errno> FsckWalk::ReadLostDirectories() {
+  std::map<Ino, Lost> lost;
+  std::set<Ino> below_others;
+  for (Ino home : *homes_) {
+    if (directories_.contains(home)) {
+      continue;
+    }
+    auto found = co_await LookAtHome(home);
+    if (!found.ok()) {
+      co_return found.error();
+    }
+    if (found->has_value()) {
+      below_others.insert((*found)->subdirectories.begin(), (*found)->subdirectories.end());
+      lost.emplace(home, std::move(**found));
+    }
+  }
+  // A ring has no topmost one: then the first will do, in the second turn.
+  for (const bool only_topmost : {true, false}) {
+    for (const auto& [ino, directory] : lost) {
+      if (directories_.contains(ino) || (only_topmost && below_others.contains(ino))) {
+        continue;
+      }
+      const Errno done = co_await ReachLost(directory.ref);
+      if (!done.ok()) {
+        co_return done;
+      }
+    }
+  }
+  co_return 0;
+}
+
+Task<FsResult<std::optional<FsckWalk::Lost>>> FsckWalk::LookAtHome(Ino home) {
+  std::optional<Lost> lost;
+  Bytes begin = keys::Self();
+  while (true) {
+    auto page =
+        co_await client_->Scan(keys::DirectoryPk(home), begin, keys::DentryEnd(), kPageItems);
+    if (!page.ok()) {
+      co_return ToErrno(page.error());
+    }
+    for (const client::Item& item : page->items) {
+      const auto tag = static_cast<keys::Tag>(item.ck.front());
+      if (!lost && (tag == keys::Tag::kSelf || tag == keys::Tag::kDentry)) {
+        lost.emplace();
+        lost->ref = {.ino = home, .home = home};
+      }
+      auto dentry = DecodeDentry(item.value());
+      if (tag == keys::Tag::kDentry && dentry.ok() && dentry->ino() == dentry->home()) {
+        lost->subdirectories.push_back(dentry->ino());
+      }
+    }
+    if (!page->more || page->items.empty()) {
+      break;
+    }
+    begin = page->items.back().ck;
+    begin.push_back('\0');
+  }
+  co_return lost;
+}
+
+Task<Errno> FsckWalk::ReachLost(InodeRef ref) {
+  std::string path = "(directory " + std::to_string(ref.ino) + ")";
+  Report(FsckProblem::Kind::kUnreachable, ref, ref.ino, {}, path, "no name leads to it");
+  directories_.insert(ref.ino);
+  Reached reached;
+  reached.ref = ref;
+  reached.path = std::move(path);
+  reached.is_lost = true;
+  to_read_.push_back(std::move(reached));
+  const Errno done = co_await ReadReached();
+  co_return done;
+}
+
 Task<Errno> FsckWalk::ReadDirectory(Reached directory) {
   ++report_.directories;
   HomeFacts facts;
@@ -79,8 +166,10 @@ Task<Errno> FsckWalk::ReadDirectory(Reached directory) {
   }
   auto self = co_await LoadInode(client_, directory.ref);
   if (!self.ok()) {
-    Report(FsckProblem::Kind::kUnreadable, directory.ref, directory.ref.ino, keys::Self(),
-           directory.path, "the directory's record cannot be read");
+    if (!directory.is_lost) {  // a lost one gets another record
+      Report(FsckProblem::Kind::kUnreadable, directory.ref, directory.ref.ino, keys::Self(),
+             directory.path, "the directory's record cannot be read");
+    }
     co_return 0;
   }
   if (!facts.is_alive) {
@@ -95,7 +184,8 @@ Task<Errno> FsckWalk::ReadDirectory(Reached directory) {
                std::to_string(facts.subdirectories));
   }
   const pb::Link& place = self->record.sole_link();
-  if (place.parent() != directory.parent || place.name() != directory.name) {
+  if (!directory.is_lost &&
+      (place.parent() != directory.parent || place.name() != directory.name)) {
     Report(FsckProblem::Kind::kWrongPlace, directory.ref, directory.parent, directory.name,
            directory.path, "its record says it lies elsewhere");
   }
@@ -271,9 +361,14 @@ void FsckWalk::SettleFiles(const HomeFacts& facts) {
   }
 }
 
-// Files whose home directory is gone: only their names lead to them.
+// Files whose home directory is gone.
 Task<Errno> FsckWalk::ReadForeignHomes() {
   std::set<Ino> homes;
+  for (Ino home : *homes_) {
+    if (!homes_read_.contains(home)) {
+      homes.insert(home);
+    }
+  }
   for (const auto& [ino, file] : files_) {
     if (!homes_read_.contains(file.home)) {
       homes.insert(file.home);

@@ -6,6 +6,7 @@
 
 #include <deque>
 #include <map>
+#include <optional>
 #include <set>
 #include <string>
 #include <unordered_map>
@@ -30,7 +31,9 @@ struct FoundName {
 
 class FsckWalk {
  public:
-  explicit FsckWalk(client::Client* client) : client_(client) {}
+  // `homes`: all that the store holds, or none.
+  FsckWalk(client::Client* client, const std::vector<Ino>* homes)
+      : client_(client), homes_(homes) {}
 
   Task<Errno> Run();
 
@@ -47,6 +50,12 @@ class FsckWalk {
     Ino parent = 0;
     Bytes name;
     std::string path;
+    bool is_lost = false;  // no name leads to it, so its place says nothing
+  };
+  // A directory that the walk from the root has not come to.
+  struct Lost {
+    InodeRef ref;
+    std::vector<Ino> subdirectories;
   };
   // What is known of an inode that is not a directory.
   struct FileFacts {
@@ -66,7 +75,12 @@ class FsckWalk {
     std::vector<Ino> records;
   };
 
+  Task<Errno> ReadReached();
   Task<Errno> ReadDirectory(Reached directory);
+  Task<Errno> ReadLostDirectories();
+  // Nothing if the home is none of a directory any more.
+  Task<FsResult<std::optional<Lost>>> LookAtHome(Ino home);
+  Task<Errno> ReachLost(InodeRef ref);
   // Reads all items of DirectoryPk(home). `path`: where its names are; empty: it has no directory.
   Task<Errno> ReadHome(Ino home, std::string path, HomeFacts* facts);
   Task<Errno> TakeEntry(const client::Item* item, Ino home, const std::string* path,
@@ -84,6 +98,7 @@ class FsckWalk {
               std::string text);
 
   client::Client* const client_;
+  const std::vector<Ino>* const homes_;
   FsckReport report_;
   std::deque<Reached> to_read_;
   std::unordered_set<Ino> directories_;  // reached

@@ -223,4 +223,18 @@ Result<StoreReport> CheckStore(const Identity& identity, const StoreCheckOptions
   return Checker(identity, options, store).Run();
 }
 
+Result<std::vector<Bytes>> ListPartitionKeys(replication::LocalStore* store) {
+  std::vector<Bytes> pks;
+  const auto entries = store->Scan(Bytes(), Bytes());
+  for (; entries->Valid(); entries->Next()) {
+    const Result<ParsedKey> parsed = replication::ParseKey(entries->key(), true);
+    if (parsed.ok() && parsed->kind == KeyKind::kItem &&
+        (pks.empty() || pks.back() != parsed->pk)) {
+      pks.emplace_back(parsed->pk);
+    }
+  }
+  KVFS_RETURN_IF_ERROR(entries->status());
+  return pks;
+}
+
 }  // namespace kvfs::node

@@ -41,4 +41,7 @@ struct StoreReport {
 Result<StoreReport> CheckStore(const Identity& identity, const StoreCheckOptions& options,
                                replication::LocalStore* store);
 
+// The partition keys that have items, each once. As of one moment; reads every key of the store.
+Result<std::vector<Bytes>> ListPartitionKeys(replication::LocalStore* store);
+
 }  // namespace kvfs::node

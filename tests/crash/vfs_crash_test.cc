@@ -71,7 +71,10 @@ class Machine {
 
   // Both checkers; the tree must be at rest.
   void Check() {
-    auto report = world_.Run(CheckFilesystem(node_->client(), world_.env(), false));
+    const auto pks = node::ListPartitionKeys(node_->store());
+    ASSERT_TRUE(pks.ok()) << pks.status().ToString();
+    auto report =
+        world_.Run(CheckFilesystem(node_->client(), world_.env(), HomesAmong(*pks), false));
     ASSERT_TRUE(report.ok()) << "fsck: errno " << report.error().value();
     for (const FsckProblem& problem : report->problems) {
       ADD_FAILURE() << KindName(problem.kind) << " " << problem.where << ": " << problem.text;

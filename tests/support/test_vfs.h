@@ -9,6 +9,7 @@
 #include "fs/meta/fsck.h"
 #include "fs/meta/posix.h"
 #include "fs/vfs/vfs.h"
+#include "kvcore/node/store_check.h"
 #include "tests/support/local_fs_store.h"
 
 namespace kvfs::testing {
@@ -101,7 +102,10 @@ class TestVfs {
   }
 
   fs::FsckReport Fsck() {
-    auto report = Await(fs::CheckFilesystem(store_.client(), store_.env(), false));
+    const auto pks = node::ListPartitionKeys(&store_.memory());
+    assert(pks.ok());
+    auto report =
+        Await(fs::CheckFilesystem(store_.client(), store_.env(), fs::HomesAmong(*pks), false));
     assert(report.ok());
     return *report;
   }

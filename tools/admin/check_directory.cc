@@ -86,7 +86,13 @@ Result<admin::CheckResponse> CheckDirectory(const std::string& data_directory,
     return check;
   }
   AddReport(*report, &check);
-  auto walked = BlockingWait(fs::CheckFilesystem((*node)->client(), env.env(), flags.repair));
+  auto pks = node::ListPartitionKeys((*node)->store());
+  if (!pks.ok()) {
+    AddProblem("damaged", pks.error().message(), &check);
+    return check;
+  }
+  auto walked = BlockingWait(
+      fs::CheckFilesystem((*node)->client(), env.env(), fs::HomesAmong(*pks), flags.repair));
   if (!walked.ok()) {
     AddProblem(
         "damaged",

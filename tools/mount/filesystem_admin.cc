@@ -7,6 +7,7 @@
 
 #include "fs/meta/fsck.h"
 #include "fs/vfs/explain.h"
+#include "kvcore/node/store_check.h"
 #include "kvcore/ops/store_admin.h"
 #include "tools/common/fsck_report.h"
 
@@ -134,7 +135,11 @@ Task<AdminResponse> FilesystemAdmin::Check(AdminRequest request) {
   if (response.code() != 0) {
     co_return response;
   }
-  auto report = co_await fs::CheckFilesystem(client_, env_, /*repair=*/false);
+  auto pks = node::ListPartitionKeys(node_->store());
+  if (!pks.ok()) {
+    co_return ops::ErrorResponse(pks.error());
+  }
+  auto report = co_await fs::CheckFilesystem(client_, env_, fs::HomesAmong(*pks), /*repair=*/false);
   if (!report.ok()) {
     co_return ops::ErrorResponse(
         FromErrno(report.error()).Annotate("the filesystem cannot be walked"));
