@@ -143,6 +143,13 @@ class Namespace {
     TimeSpec now;
     client::HybridTime set_at = 0;
   };
+  // A name that goes, with what it leads to; the changes take the entry away.
+  struct Removal {
+    FoundEntry entry;
+    LoadedInode inode;
+    Moment moment;
+    ChangeSet changes;
+  };
   // One of the two names of a rename.
   struct RenameSide {
     InodeRef dir;
@@ -170,6 +177,8 @@ class Namespace {
                       ChangeSet* changes);
   Task<FsResult<NodeInfo>> TryLink(InodeRef ref, InodeRef new_dir, Bytes new_name);
 
+  // EISDIR, ENOTDIR: the name leads to the other kind.
+  Task<FsResult<Removal>> BeginRemoval(InodeRef dir, Bytes name, bool is_directory);
   Task<FsResult<Removed>> TryUnlink(InodeRef dir, Bytes name);
   Task<FsResult<Removed>> TryRemoveDirectory(InodeRef dir, Bytes name);
   // Takes the link `link_id` from a file; with the last one the record goes, or is an orphan. The

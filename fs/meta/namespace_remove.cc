@@ -17,31 +17,42 @@ Task<FsResult<Removed>> Namespace::Unlink(InodeRef dir, Bytes name) {
   co_return removed;
 }
 
-Task<FsResult<Removed>> Namespace::TryUnlink(InodeRef dir, Bytes name) {
+Task<FsResult<Namespace::Removal>> Namespace::BeginRemoval(InodeRef dir, Bytes name,
+                                                           bool is_directory) {
   auto entry = co_await FindEntry(dir, name);
   if (!entry.ok()) {
     co_return entry.error();
   }
-  if (entry->is_directory()) {
-    co_return Errno(EISDIR);
+  if (entry->is_directory() != is_directory) {
+    co_return Errno(is_directory ? ENOTDIR : EISDIR);
   }
-  auto file = co_await Load(entry->ref());
-  if (!file.ok()) {
-    co_return file.error() == Errno(ENOENT) ? kRetry : file.error();
+  auto inode = co_await Load(entry->ref());
+  if (!inode.ok()) {
+    co_return inode.error() == Errno(ENOENT) ? kRetry : inode.error();
   }
-  const Moment moment = Now();
-  ChangeSet changes;
-  changes.AllowReserve();
-  changes.AssertVersion(dir.ino, entry->ck, entry->version);
-  changes.Erase(dir.ino, entry->ck);
-  changes.TouchDirectory(dir.ino, moment.now, moment.set_at);
+  Removal removal;
+  removal.entry = std::move(*entry);
+  removal.inode = std::move(*inode);
+  removal.moment = Now();
+  removal.changes.AllowReserve();
+  removal.changes.AssertVersion(dir.ino, removal.entry.ck, removal.entry.version);
+  removal.changes.Erase(dir.ino, removal.entry.ck);
+  removal.changes.TouchDirectory(dir.ino, removal.moment.now, removal.moment.set_at);
+  co_return removal;
+}
+
+Task<FsResult<Removed>> Namespace::TryUnlink(InodeRef dir, Bytes name) {
+  auto removal = co_await BeginRemoval(dir, std::move(name), false);
+  if (!removal.ok()) {
+    co_return removal.error();
+  }
   env::AsyncMutex::Guard guard;
-  auto removed =
-      co_await DropLink(&*file, entry->dentry.link_id(), false, moment, &guard, &changes);
+  auto removed = co_await DropLink(&removal->inode, removal->entry.dentry.link_id(), false,
+                                   removal->moment, &guard, &removal->changes);
   if (!removed.ok()) {
     co_return removed.error();
   }
-  const Errno done = co_await changes.Commit(client_);
+  const Errno done = co_await removal->changes.Commit(client_);
   if (!done.ok()) {
     co_return done;
   }
@@ -110,32 +121,19 @@ Task<FsResult<Removed>> Namespace::RemoveDirectory(InodeRef dir, Bytes name) {
 }
 
 Task<FsResult<Removed>> Namespace::TryRemoveDirectory(InodeRef dir, Bytes name) {
-  auto entry = co_await FindEntry(dir, name);
-  if (!entry.ok()) {
-    co_return entry.error();
+  auto removal = co_await BeginRemoval(dir, std::move(name), true);
+  if (!removal.ok()) {
+    co_return removal.error();
   }
-  if (!entry->is_directory()) {
-    co_return Errno(ENOTDIR);
-  }
-  auto directory = co_await Load(entry->ref());
-  if (!directory.ok()) {
-    co_return directory.error() == Errno(ENOENT) ? kRetry : directory.error();
-  }
-  const Moment moment = Now();
-  ChangeSet changes;
-  changes.AllowReserve();
-  changes.AssertVersion(dir.ino, entry->ck, entry->version);
-  changes.Erase(dir.ino, entry->ck);
-  changes.TouchDirectory(dir.ino, moment.now, moment.set_at);
-  auto removed = co_await DropDirectory(&*directory, moment, &changes);
+  auto removed = co_await DropDirectory(&removal->inode, removal->moment, &removal->changes);
   if (!removed.ok()) {
     co_return removed.error();
   }
-  const Errno counted = co_await CountSubdirectories(dir, -1, &changes);
+  const Errno counted = co_await CountSubdirectories(dir, -1, &removal->changes);
   if (!counted.ok()) {
     co_return counted;
   }
-  const Errno done = co_await changes.Commit(client_);
+  const Errno done = co_await removal->changes.Commit(client_);
   if (!done.ok()) {
     co_return done;
   }
