@@ -122,31 +122,44 @@ class DbImpl final : public Db {
   // db_maintenance.cc
   Status CopyFiles(const std::string& directory, const VersionEdit& state);
   void RemoveCopy(const std::string& directory);
+  uint64_t LogBytes() const;  // [mutex_]
 
   // db_background.cc
-  void Schedule();  // [mutex_] posts what there is to do
-  void FlushTask();
-  Status FlushOldest(const std::shared_ptr<MemLog>& memlog);
-  void RetireLog(const std::shared_ptr<MemLog>& memlog);  // [mutex_] keeps it as a spare
-  void BackgroundTurn();
-  Result<bool> Turn();  // true while there is more to do
-  Status FinishCompaction();
-  Result<bool> PickWork();  // [takes mutex_]
-  Status DropEmptyBlobFiles(std::vector<uint64_t> logical);
+  void Schedule();    // [mutex_] posts what there is to do
+  bool Busy() const;  // [mutex_]
   void HandleBackgroundStatus(const Status& status, bool* retry);
   void RetryLater();
   void DeleteObsolete();
+  std::vector<uint64_t> SnapshotSequences() const;  // [mutex_]
+
+  // db_flush.cc
+  void FlushTask();
+  Status FlushOldest(const std::shared_ptr<MemLog>& memlog);
+  void RetireLog(const std::shared_ptr<MemLog>& memlog);  // [mutex_] keeps it as a spare
+  Status FlushMemtable();                                 // rotates, if there is anything in it
+
+  // db_compaction.cc
+  void BackgroundTurn();
+  Result<bool> Turn();  // true while there is more to do
+  Result<bool> PickWork();
+  Status FinishCompaction();
+
+  // db_blob_gc.cc
+  Result<bool> PickBlobWork();
+  Status DropEmptyBlobFiles(std::vector<uint64_t> logical);
+  Status FinishRewrite();
+
+  // db_tidy.cc
+  void ArmTidy();
+  void Tidy(bool aged);
+  uint64_t HiddenBytes() const;           // [mutex_] by all deletes
+  uint64_t NeededBlobBytes() const;       // [mutex_]
+  bool HidesMuch(uint64_t hidden) const;  // [mutex_] it is time to see to it
+
+  // db_sync.cc
   void BackgroundSync();
   void BackgroundSyncRound();
   void ArmBackgroundSync();
-  void ArmTidy();
-  void Tidy(bool aged);
-  std::vector<uint64_t> SnapshotSequences() const;  // [mutex_]
-  bool Busy() const;                                // [mutex_]
-  uint64_t HiddenBytes() const;                     // [mutex_] by all deletes
-  uint64_t NeededBlobBytes() const;                 // [mutex_]
-  Status FlushMemtable();                           // rotates, if there is anything in it
-  uint64_t LogBytes() const;                        // [mutex_]
 
   const Options options_;
   const env::Env env_;
