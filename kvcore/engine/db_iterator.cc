@@ -2,6 +2,7 @@
 
 #include <cassert>
 
+#include "kvcore/engine/failed_iterator.h"
 #include "kvcore/engine/internal_key.h"
 
 namespace kvfs::engine {
@@ -221,24 +222,6 @@ class DbIterator final : public Iterator {
   mutable Bytes blob_;
 };
 
-class FailedIterator final : public Iterator {
- public:
-  explicit FailedIterator(Status status) : status_(std::move(status)) {}
-  bool Valid() const override { return false; }
-  void SeekToFirst() override {}
-  void SeekToLast() override {}
-  void Seek(ByteView) override {}
-  void SeekForPrev(ByteView) override {}
-  void Next() override { assert(false); }
-  void Prev() override { assert(false); }
-  ByteView key() const override { return {}; }
-  ByteView value() const override { return {}; }
-  Status status() const override { return status_; }
-
- private:
-  const Status status_;
-};
-
 }  // namespace
 
 std::unique_ptr<Iterator> NewDbIterator(std::unique_ptr<InternalIterator> input,
@@ -249,7 +232,7 @@ std::unique_ptr<Iterator> NewDbIterator(std::unique_ptr<InternalIterator> input,
 }
 
 std::unique_ptr<Iterator> NewFailedIterator(Status status) {
-  return std::make_unique<FailedIterator>(std::move(status));
+  return std::make_unique<FailedIterator<Iterator>>(std::move(status));
 }
 
 }  // namespace kvfs::engine

@@ -5,34 +5,13 @@
 #include <filesystem>
 #include <map>
 
-#include "kvcore/env/posix/blocking_wait.h"
-#include "kvcore/env/posix/posix_env.h"
+#include "kvcore/engine/disk_store_test_support.h"
 
-namespace kvfs::engine {
+namespace kvfs::engine::testing {
 namespace {
 
-using env::posix::BlockingWait;
-
-// A store on the real disk.
-class DbTest : public ::testing::Test {
+class DbTest : public DiskStoreTest {
  protected:
-  DbTest() {
-    directory_ = (std::filesystem::temp_directory_path() /
-                  ("kvfs_db_test_" + std::to_string(posix_.env().random->Next())))
-                     .string();
-    options_.reserve_bytes = 0;
-  }
-  ~DbTest() override {
-    db_.reset();
-    std::filesystem::remove_all(directory_);
-  }
-
-  void Open() {
-    db_.reset();
-    auto opened = Db::Open(options_, posix_.env(), directory_);
-    ASSERT_TRUE(opened.ok()) << opened.error().ToString();
-    db_ = std::move(*opened);
-  }
   void Put(ByteView key, ByteView value) {
     WriteBatch batch;
     batch.Put(key, value);
@@ -55,11 +34,6 @@ class DbTest : public ::testing::Test {
     }
     return bytes;
   }
-
-  env::posix::PosixEnv posix_{3};
-  Options options_;
-  std::string directory_;
-  std::unique_ptr<Db> db_;
 };
 
 TEST_F(DbTest, ReadsWhatWasWritten) {
@@ -175,4 +149,4 @@ TEST_F(DbTest, LargeValuesGoToBlobFilesAndTheirSpaceComesBack) {
 }
 
 }  // namespace
-}  // namespace kvfs::engine
+}  // namespace kvfs::engine::testing

@@ -3,42 +3,15 @@
 #include <gtest/gtest.h>
 
 #include <atomic>
-#include <filesystem>
 #include <thread>
 
 #include "kvcore/engine/db.h"
-#include "kvcore/env/posix/blocking_wait.h"
-#include "kvcore/env/posix/posix_env.h"
+#include "kvcore/engine/disk_store_test_support.h"
 
-namespace kvfs::engine {
+namespace kvfs::engine::testing {
 namespace {
 
-using env::posix::BlockingWait;
-
-class DbThreadsTest : public ::testing::Test {
- protected:
-  DbThreadsTest() {
-    directory_ = (std::filesystem::temp_directory_path() /
-                  ("kvfs_db_threads_" + std::to_string(posix_.env().random->Next())))
-                     .string();
-    options_.reserve_bytes = 0;
-  }
-  ~DbThreadsTest() override {
-    db_.reset();
-    std::filesystem::remove_all(directory_);
-  }
-  void Open() {
-    db_.reset();
-    auto opened = Db::Open(options_, posix_.env(), directory_);
-    ASSERT_TRUE(opened.ok()) << opened.error().ToString();
-    db_ = std::move(*opened);
-  }
-
-  env::posix::PosixEnv posix_{3};
-  Options options_;
-  std::string directory_;
-  std::unique_ptr<Db> db_;
-};
+using DbThreadsTest = DiskStoreTest;
 
 // The value of generation g of a key; readers can tell a whole one from anything else.
 Bytes ValueOf(int writer, int key, int generation) {
@@ -152,9 +125,8 @@ TEST_F(DbThreadsTest, WritersReadersAndBackgroundWork) {
   }
   for (int i = 0; i < 3; ++i) {
     EXPECT_TRUE(BlockingWait(db_->CompactAll()).ok());
-    const Status copied = BlockingWait(db_->Checkpoint(directory_ + "_copy" + std::to_string(i)));
+    const Status copied = BlockingWait(db_->Checkpoint(temp_ / ("copy" + std::to_string(i))));
     EXPECT_TRUE(copied.ok()) << copied.ToString();
-    std::filesystem::remove_all(directory_ + "_copy" + std::to_string(i));
     (void)db_->GetStats();
   }
   for (std::thread& thread : writers) {
@@ -213,4 +185,4 @@ TEST_F(DbThreadsTest, SyncsAreShared) {
 }
 
 }  // namespace
-}  // namespace kvfs::engine
+}  // namespace kvfs::engine::testing
