@@ -190,6 +190,7 @@ bool BlobStore::HasFull() const {
 }
 
 Status BlobStore::FinishFull() {
+  const std::lock_guard finish_lock(finish_mutex_);
   std::vector<std::shared_ptr<Growing>> full;
   {
     const std::lock_guard lock(mutex_);

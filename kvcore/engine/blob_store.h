@@ -74,6 +74,9 @@ class BlobStore {
   std::mutex* const state_mutex_;
 
   std::mutex create_mutex_;  // one creation at a time; before mutex_
+  // One FinishFull at a time; before a file's sync_mutex. A second edit for a file would take back
+  // what came between the two: that it was rewritten, or dropped.
+  std::mutex finish_mutex_;
   mutable std::mutex mutex_;
   std::shared_ptr<Growing> next_;                // [mutex_] ready to become current_
   std::shared_ptr<Growing> current_;             // [mutex_]
