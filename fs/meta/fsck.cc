@@ -211,7 +211,7 @@ Task<Errno> Repairer::Rescue(InodeRef ref) {
   if (!named.ok()) {
     co_return named;
   }
-  std::vector<FoundName> only(1, std::move(name));
+  std::vector<FoundName> only(1, name);
   const Errno done = co_await FixLinks(ref, std::move(only));
   co_return done;
 }

@@ -80,6 +80,10 @@ class FileSystem {
   virtual Status RemoveDirectory(const std::string& path) = 0;
   virtual Result<bool> Exists(const std::string& path) = 0;
   virtual Result<uint64_t> FileSize(const std::string& path) = 0;
+  // Tells the file from every copy of it: stays the same when it is written to, renamed or moved
+  // within its file system, and over reboots; no file beside it, or made a tick of the clock after
+  // it went, has the same. 16 bytes.
+  virtual Result<Bytes> FileIdentity(const std::string& path) = 0;
   virtual Result<SpaceInfo> Space(const std::string& path) = 0;
 
   // Creates the file if need be, locks it against other processes and writes `holder` into it.

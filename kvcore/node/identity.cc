@@ -35,12 +35,13 @@ client::StoreInfo Identity::ToStoreInfo() const {
   return info;
 }
 
-Identity NewIdentity(env::Random* random) {
+Identity NewIdentity(env::Random* random, Bytes directory_identity) {
   Identity identity;
   PutFixed64(&identity.cluster_id, NonZero(random));
   PutFixed64(&identity.cluster_id, NonZero(random));
   identity.name_hash_key = {random->Next(), random->Next()};
   identity.storage_epochs.push_back(NonZero(random));
+  identity.directory_identity = std::move(directory_identity);
   return identity;
 }
 
@@ -63,6 +64,7 @@ Result<Identity> LoadIdentity(replication::LocalStore* store) {
   identity.node_id = record.node_id();
   identity.inode_grant = record.inode_grant();
   identity.storage_epochs.assign(record.storage_epochs().begin(), record.storage_epochs().end());
+  identity.directory_identity = record.directory_identity();
   if (identity.cluster_id.size() != kClusterIdBytes || identity.chunk_bytes < 4096 ||
       identity.chunk_bytes > 64u << 20 || identity.partition_bits > 16 || identity.node_id == 0 ||
       identity.inode_grant == 0 || identity.inode_grant > kMaxInodeGrant ||
@@ -85,6 +87,7 @@ Task<Status> SaveIdentity(const Identity& identity, replication::LocalStore* sto
   for (const uint64_t epoch : identity.storage_epochs) {
     record.add_storage_epochs(epoch);
   }
+  record.set_directory_identity(identity.directory_identity);
   std::vector<replication::StoreWrite> writes(1);
   writes[0].key = IdentityKey();
   writes[0].value = record.SerializeAsString();
@@ -94,8 +97,9 @@ Task<Status> SaveIdentity(const Identity& identity, replication::LocalStore* sto
   co_return synced;
 }
 
-void RenewStorageEpoch(Identity* identity, env::Random* random) {
+void RenewStorageEpoch(Identity* identity, env::Random* random, Bytes directory_identity) {
   identity->storage_epochs.push_back(NonZero(random));
+  identity->directory_identity = std::move(directory_identity);
 }
 
 }  // namespace kvfs::node

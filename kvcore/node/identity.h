@@ -21,12 +21,13 @@ struct Identity {
   uint64_t node_id = 1;
   uint32_t inode_grant = 1;
   std::vector<uint64_t> storage_epochs;  // the present one last; never empty
+  Bytes directory_identity;  // tells the directory from a copy of it; what it is made of is the caller's choice
 
   client::StoreInfo ToStoreInfo() const;
 };
 
 // Of the founding node of a new cluster.
-Identity NewIdentity(env::Random* random);
+Identity NewIdentity(env::Random* random, Bytes directory_identity);
 
 // kNotFound: a new store. kCorruption; kInvalidArgument: of a newer version of kvfs.
 Result<Identity> LoadIdentity(replication::LocalStore* store);
@@ -34,6 +35,6 @@ Result<Identity> LoadIdentity(replication::LocalStore* store);
 Task<Status> SaveIdentity(const Identity& identity, replication::LocalStore* store);
 
 // From now on dots are minted under a new epoch: the store is a copy, or may have lost some.
-void RenewStorageEpoch(Identity* identity, env::Random* random);
+void RenewStorageEpoch(Identity* identity, env::Random* random, Bytes directory_identity);
 
 }  // namespace kvfs::node

@@ -3,6 +3,7 @@
 #include <algorithm>
 #include <utility>
 
+#include "kvcore/engine/file_names.h"
 #include "kvcore/replication/keys.h"
 
 namespace kvfs::node {
@@ -19,6 +20,12 @@ constexpr int64_t kMaxClockLeadMillis = 60'000;
 
 constexpr uint64_t kMinMemtableBytes = 1u << 20;
 constexpr uint64_t kMaxMemtableBytes = 64u << 20;
+
+// What tells the directory of a store from a copy of it. The engine makes the lock with the store
+// and never replaces it; programs that copy or restore a directory make another file of it.
+Result<Bytes> DirectoryIdentity(const std::string& directory, env::FileSystem* files) {
+  return files->FileIdentity(engine::FilePath(directory, engine::FileKind::kLock));
+}
 
 }  // namespace
 
@@ -49,23 +56,31 @@ Task<Result<std::unique_ptr<Node>>> Node::Open(engine::Options options, env::Env
                                                std::string directory) {
   KVFS_CO_ASSIGN_OR_RETURN(auto db, engine::Db::Open(options, env, directory));
   std::unique_ptr<Node> node(new Node(std::move(db), env));
-  Status started = co_await node->Start(options.read_only);
+  Status started = co_await node->Start(directory, options.read_only);
   if (!started.ok()) {
     co_return started.Annotate(directory);
   }
   co_return std::move(node);
 }
 
-Task<Status> Node::Start(bool read_only) {
+Task<Status> Node::Start(const std::string& directory, bool read_only) {
+  KVFS_CO_ASSIGN_OR_RETURN(Bytes directory_identity, DirectoryIdentity(directory, env_.files));
   Result<Identity> identity = LoadIdentity(&store_);
   if (identity.ok()) {
     identity_ = std::move(*identity);
+    if (identity_.directory_identity != directory_identity && !read_only) {
+      // A copy: whatever it was taken from may go on beside it, and two stores must never mint the
+      // same dot.
+      RenewStorageEpoch(&identity_, env_.random, std::move(directory_identity));
+      Status saved = co_await SaveIdentity(identity_, &store_);
+      KVFS_CO_RETURN_IF_ERROR(saved);
+    }
   } else if (identity.status().code() != Code::kNotFound) {
     co_return identity.status();
   } else if (read_only) {
     co_return Status::InvalidArgument("the store was never finished being made");
   } else {
-    identity_ = NewIdentity(env_.random);
+    identity_ = NewIdentity(env_.random, std::move(directory_identity));
     Status saved = co_await SaveIdentity(identity_, &store_);
     KVFS_CO_RETURN_IF_ERROR(saved);
   }
@@ -97,17 +112,9 @@ Task<Status> Node::Start(bool read_only) {
 }
 
 Task<Status> Node::Checkpoint(std::string directory) {
-  Status copied = co_await db_->Checkpoint(directory);
-  KVFS_CO_RETURN_IF_ERROR(copied);
-  // Two stores must never mint the same dot.
-  engine::Options options;
-  options.holder = "kvfs checkpoint";
-  KVFS_CO_ASSIGN_OR_RETURN(auto copy, engine::Db::Open(options, env_, directory));
-  EngineLocalStore store(copy.get());
-  KVFS_CO_ASSIGN_OR_RETURN(Identity identity, LoadIdentity(&store));
-  RenewStorageEpoch(&identity, env_.random);
-  Status saved = co_await SaveIdentity(identity, &store);
-  co_return saved;
+  // Whoever opens it finds another directory identity and renews the storage epoch.
+  Status copied = co_await db_->Checkpoint(std::move(directory));
+  co_return copied;
 }
 
 Task<Status> Node::Close() {

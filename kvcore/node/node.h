@@ -48,8 +48,7 @@ class Node {
   const Identity& identity() const { return identity_; }
   replication::Primary::Stats GetCommitStats() const { return primary_->GetStats(); }
 
-  // A copy of this moment in `directory` (must not exist), ready to be opened by another process:
-  // its dots are minted under a storage epoch of its own.
+  // A copy of this moment in `directory` (must not exist), ready to be opened by another process.
   Task<Status> Checkpoint(std::string directory);
 
   // Before a clean end: gives unused numbers back and makes everything durable. No user may be
@@ -59,7 +58,7 @@ class Node {
  private:
   Node(std::unique_ptr<engine::Db> db, env::Env env);
   // Reads or makes the identity and builds what stands on it.
-  Task<Status> Start(bool read_only);
+  Task<Status> Start(const std::string& directory, bool read_only);
 
   const env::Env env_;
   std::unique_ptr<engine::Db> db_;

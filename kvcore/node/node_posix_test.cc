@@ -210,6 +210,34 @@ TEST_F(NodePosixTest, ACheckpointIsAStoreOfItsOwnEpoch) {
   EXPECT_EQ(report->problem_count, 0u);
 }
 
+TEST_F(NodePosixTest, ACopyOfTheDirectoryIsAStoreOfItsOwnEpoch) {
+  env::posix::PosixEnv posix(2);
+  auto node = MustOpen(posix.env());
+  const uint64_t epoch = node->client()->info().storage_epoch;
+  const auto one = BlockingWait(node->client()->Submit(PutOne("dir", "a", "1")));
+  ASSERT_TRUE(one.status.ok());
+  ASSERT_TRUE(BlockingWait(node->Close()).ok());
+  node.reset();
+  const std::string copy_dir = directory_ + "/copy";
+  std::filesystem::copy(Dir(), copy_dir);
+  std::filesystem::rename(Dir(), directory_ + "/moved");
+
+  auto copy = BlockingWait(Node::Open(Small(), posix.env(), copy_dir));
+  ASSERT_TRUE(copy.ok()) << copy.status().ToString();
+  const uint64_t copys_epoch = (*copy)->client()->info().storage_epoch;
+  EXPECT_NE(copys_epoch, epoch);
+  ASSERT_TRUE(BlockingWait((*copy)->client()->Submit(PutOne("dir", "a", "2"))).status.ok());
+  ASSERT_TRUE(BlockingWait((*copy)->Close()).ok());
+  copy->reset();
+  copy = BlockingWait(Node::Open(Small(), posix.env(), copy_dir));
+  ASSERT_TRUE(copy.ok()) << copy.status().ToString();
+  EXPECT_EQ((*copy)->client()->info().storage_epoch, copys_epoch);  // renewed once
+
+  auto moved = BlockingWait(Node::Open(Small(), posix.env(), directory_ + "/moved"));
+  ASSERT_TRUE(moved.ok()) << moved.status().ToString();
+  EXPECT_EQ((*moved)->client()->info().storage_epoch, epoch);
+}
+
 TEST_F(NodePosixTest, ASecondNodeOnTheDirectoryIsRefused) {
   env::posix::PosixEnv posix(1);
   auto node = MustOpen(posix.env());

@@ -8,6 +8,7 @@
 #include <sys/stat.h>
 #include <sys/statvfs.h>
 
+#include "kvcore/base/coding.h"
 #include "kvcore/env/posix/posix_error.h"
 #include "kvcore/env/posix/posix_file.h"
 #include "kvcore/env/posix/unique_fd.h"
@@ -146,6 +147,20 @@ Result<uint64_t> PosixFileSystem::FileSize(const std::string& path) {
   struct stat info {};
   KVFS_RETURN_IF_ERROR(Check(::stat(path.c_str(), &info), "stat", path));
   return static_cast<uint64_t>(info.st_size);
+}
+
+// The inode number and, since that is used again, the time at which the inode was made. Without
+// the number of the device, which is not the same after each boot.
+Result<Bytes> PosixFileSystem::FileIdentity(const std::string& path) {
+  struct statx info {};
+  KVFS_RETURN_IF_ERROR(
+      Check(::statx(AT_FDCWD, path.c_str(), 0, STATX_INO | STATX_BTIME, &info), "statx", path));
+  Bytes identity;
+  PutFixed64(&identity, info.stx_ino);
+  // Zero where the file system does not keep it.
+  PutFixed64(&identity,
+             static_cast<uint64_t>(info.stx_btime.tv_sec) * 1'000'000'000 + info.stx_btime.tv_nsec);
+  return identity;
 }
 
 Result<SpaceInfo> PosixFileSystem::Space(const std::string& path) {

@@ -21,6 +21,7 @@ class PosixFileSystem final : public FileSystem {
   Status RemoveDirectory(const std::string& path) override;
   Result<bool> Exists(const std::string& path) override;
   Result<uint64_t> FileSize(const std::string& path) override;
+  Result<Bytes> FileIdentity(const std::string& path) override;
   Result<SpaceInfo> Space(const std::string& path) override;
   Result<std::unique_ptr<FileLock>> LockFile(const std::string& path, ByteView holder) override;
 };

@@ -60,6 +60,17 @@ TEST_F(PosixFileSystemTest, WritesReadsAndTruncates) {
   EXPECT_EQ(*files_.ReadFile(Path("f")), "xxxxxxxxxx");
 }
 
+TEST_F(PosixFileSystemTest, AFilesIdentityIsNoOthers) {
+  ASSERT_TRUE(files_.WriteFileAtomically(Path(""), "f", "one").ok());
+  const Bytes identity = *files_.FileIdentity(Path("f"));
+  EXPECT_EQ(identity.size(), 16u);
+  ASSERT_TRUE(files_.Rename(Path("f"), Path("g")).ok());
+  EXPECT_EQ(*files_.FileIdentity(Path("g")), identity);
+  ASSERT_TRUE(files_.WriteFileAtomically(Path(""), "f", "two").ok());
+  EXPECT_NE(*files_.FileIdentity(Path("f")), identity);
+  EXPECT_EQ(files_.FileIdentity(Path("missing")).status().code(), Code::kNotFound);
+}
+
 TEST_F(PosixFileSystemTest, ReserveTakesSpaceAndKeepsTheSize) {
   auto file = files_.OpenWritable(Path("f"), Create::kNew);
   ASSERT_TRUE(file.ok());

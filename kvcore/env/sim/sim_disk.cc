@@ -105,7 +105,7 @@ Result<SimNodePtr> SimDisk::CreateFile(const std::string& path) {
   if (place.directory->entries.contains(place.name)) {
     return Status::AlreadyExists(path + ": File exists");
   }
-  auto node = std::make_shared<SimNode>(false);
+  auto node = std::make_shared<SimNode>(false, ++last_serial_);
   Apply(place.directory, {{{place.name, node}}, ++last_change_, {}});
   return node;
 }
@@ -115,7 +115,8 @@ Status SimDisk::CreateDirectory(const std::string& path) {
     return (*existing)->is_directory ? Status() : Status::AlreadyExists(path + ": File exists");
   }
   KVFS_ASSIGN_OR_RETURN(const Place place, FindPlace(path));
-  Apply(place.directory, {{{place.name, std::make_shared<SimNode>(true)}}, ++last_change_, {}});
+  Apply(place.directory,
+        {{{place.name, std::make_shared<SimNode>(true, ++last_serial_)}}, ++last_change_, {}});
   return {};
 }
 
@@ -328,7 +329,7 @@ std::unique_ptr<SimDisk> SimDisk::Clone() const {
   std::unordered_map<const SimNode*, SimNodePtr> copies;
   const std::vector<SimNodePtr> nodes = AllNodes();
   for (const SimNodePtr& node : nodes) {
-    auto copy = std::make_shared<SimNode>(node->is_directory);
+    auto copy = std::make_shared<SimNode>(node->is_directory, node->serial);
     copy->content = node->content;
     copy->reserved = node->reserved;
     copies[node.get()] = std::move(copy);
@@ -356,6 +357,7 @@ std::unique_ptr<SimDisk> SimDisk::Clone() const {
   auto disk = std::make_unique<SimDisk>();
   disk->root_ = copies[root_.get()];
   disk->last_change_ = last_change_;
+  disk->last_serial_ = last_serial_;
   return disk;
 }
 

@@ -31,9 +31,10 @@ struct SimNode {
     std::weak_ptr<SimNode> other;                          // the other directory of a rename
   };
 
-  explicit SimNode(bool directory) : is_directory(directory) {}
+  SimNode(bool directory, uint64_t its_serial) : is_directory(directory), serial(its_serial) {}
 
   const bool is_directory;
+  const uint64_t serial;  // of no other file or directory of the disk, ever
   // A file.
   SimFileContent content;
   uint64_t reserved = 0;
@@ -47,7 +48,7 @@ struct SimNode {
 
 class SimDisk {
  public:
-  SimDisk() : root_(std::make_shared<SimNode>(true)) {}
+  SimDisk() : root_(std::make_shared<SimNode>(true, 0)) {}
   SimDisk(const SimDisk&) = delete;
   SimDisk& operator=(const SimDisk&) = delete;
   ~SimDisk();
@@ -88,6 +89,7 @@ class SimDisk {
 
   SimNodePtr root_;
   uint64_t last_change_ = 0;
+  uint64_t last_serial_ = 0;
 };
 
 }  // namespace kvfs::env::sim

@@ -27,7 +27,7 @@ enum class OpKind : uint8_t {
   kRemoveDirectory,
   kSyncDirectory,
   kList,
-  kStat,  // Exists, FileSize, Space, Size
+  kStat,  // Exists, FileSize, FileIdentity, Space, Size
   kLock,
 };
 inline constexpr int kOpKindCount = 17;

@@ -4,6 +4,7 @@
 #include <cassert>
 #include <utility>
 
+#include "kvcore/base/coding.h"
 #include "kvcore/env/sim/sim_file_state.h"
 
 namespace kvfs::env::sim {
@@ -132,6 +133,16 @@ Result<uint64_t> SimFileSystem::FileSize(const std::string& path) {
   std::lock_guard lock(state_->mutex);
   KVFS_ASSIGN_OR_RETURN(const SimNodePtr node, state_->disk->Find(path));
   return static_cast<uint64_t>(node->content.current().size());
+}
+
+Result<Bytes> SimFileSystem::FileIdentity(const std::string& path) {
+  KVFS_RETURN_IF_ERROR(state_->Begin(OpKind::kStat, path));
+  std::lock_guard lock(state_->mutex);
+  KVFS_ASSIGN_OR_RETURN(const SimNodePtr node, state_->disk->Find(path));
+  Bytes identity;
+  PutFixed64(&identity, node->serial);
+  PutFixed64(&identity, 0);
+  return identity;
 }
 
 Result<SpaceInfo> SimFileSystem::Space(const std::string& path) {

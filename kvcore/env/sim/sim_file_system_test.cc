@@ -79,8 +79,13 @@ TEST_F(SimFileSystemTest, BehavesAsTheInterfaceSays) {
   EXPECT_EQ(out, "hello");
   EXPECT_EQ(files_.RemoveDirectory("/d").code(), Code::kIoError);
   EXPECT_EQ(files_.CreateDirectory("/d/g").code(), Code::kAlreadyExists);
+  const Bytes identity = *files_.FileIdentity("/d/g");
   EXPECT_TRUE(files_.Rename("/d/g", "/h").ok());
   EXPECT_EQ(*files_.FileSize("h"), 5u);
+  EXPECT_EQ(*files_.FileIdentity("h"), identity);
+  Write("/d/g", "hello");
+  EXPECT_NE(*files_.FileIdentity("/d/g"), identity);
+  EXPECT_TRUE(files_.Unlink("/d/g").ok());
   EXPECT_TRUE(files_.RemoveDirectory("/d").ok());
   EXPECT_FALSE(*files_.Exists("/d"));
 }
