@@ -1,8 +1,8 @@
 // Compaction: which tables to merge, and the merge itself.
 //
-// PickCompaction is a pure function of the version and the needs. CompactionJob does
-// the work in steps of bounded size, so that it shares a thread; it is owned by the Db's
-// background turn and touches no shared state: its result is an edit.
+// PickCompaction is a pure function of the version, the needs and what is under way.
+// CompactionJob does the work in steps of bounded size, so that it shares a thread; it is
+// used by one task at a time and touches no shared state: its result is an edit.
 #pragma once
 
 #include <array>
@@ -30,6 +30,13 @@ struct Compaction {
   uint64_t InputBytes() const;
 };
 
+// Those under way. Their inputs are of the version picked from, or of an older one.
+using Compactions = std::vector<std::shared_ptr<const Compaction>>;
+
+// Whether the two may not run at the same time: they share an input, or write into one range of
+// one level.
+bool Conflict(const Compaction& a, const Compaction& b);
+
 struct CompactionNeeds {
   // Deletes that hide blobs should meet them, not only where deletes are dense.
   bool shed_hidden = false;
@@ -42,9 +49,10 @@ struct CompactionNeeds {
 // Where each level's next compaction begins: after the largest key of the last one.
 using CompactionCursors = std::array<Bytes, kLevels>;
 
+// One that conflicts with none under way.
 std::optional<Compaction> PickCompaction(const std::shared_ptr<const Version>& version,
                                          const Options& options, const CompactionNeeds& needs,
-                                         CompactionCursors* cursors);
+                                         const Compactions& under_way, CompactionCursors* cursors);
 // Bytes that have to move before every level is within its limit.
 uint64_t PendingCompactionBytes(const Version& version, const Options& options);
 // The size a level may have.
@@ -60,13 +68,15 @@ class CompactionJob {
     std::function<uint64_t()> new_file_number;
   };
 
-  CompactionJob(Compaction compaction, Context context, std::vector<uint64_t> snapshots);
+  CompactionJob(std::shared_ptr<const Compaction> compaction, Context context,
+                std::vector<uint64_t> snapshots);
   ~CompactionJob();
 
   // Goes on for about `budget` bytes of input; true when the edit is complete and all outputs are
   // durable but for their names.
   Result<bool> Step(uint64_t budget);
 
+  const std::shared_ptr<const Compaction>& compaction() const { return compaction_; }
   VersionEdit& edit() { return edit_; }
   uint64_t bytes_written() const { return bytes_written_; }
   // The edit has been handed to Apply: the outputs are no longer this job's to remove.
@@ -79,7 +89,7 @@ class CompactionJob {
   // Whether the output should end before `internal_key`, lest it overlap too much two levels down.
   bool EndsBefore(ByteView internal_key);
 
-  const Compaction compaction_;
+  const std::shared_ptr<const Compaction> compaction_;
   const Context context_;
   EntryFilter filter_;
   std::unique_ptr<InternalIterator> input_;

@@ -11,16 +11,16 @@ namespace {
 constexpr uint64_t kMaxGrandparentTables = 10;
 }  // namespace
 
-CompactionJob::CompactionJob(Compaction compaction, Context context,
+CompactionJob::CompactionJob(std::shared_ptr<const Compaction> compaction, Context context,
                              std::vector<uint64_t> snapshots)
     : compaction_(std::move(compaction)),
       context_(std::move(context)),
       filter_(std::move(snapshots)) {
-  for (const auto& table : compaction_.upper) {
-    edit_.deleted_tables.push_back({compaction_.level, table->meta.number});
+  for (const auto& table : compaction_->upper) {
+    edit_.deleted_tables.push_back({compaction_->level, table->meta.number});
   }
-  for (const auto& table : compaction_.lower) {
-    edit_.deleted_tables.push_back({compaction_.output_level, table->meta.number});
+  for (const auto& table : compaction_->lower) {
+    edit_.deleted_tables.push_back({compaction_->output_level, table->meta.number});
   }
 }
 
@@ -31,22 +31,22 @@ CompactionJob::~CompactionJob() {
 }
 
 Result<bool> CompactionJob::Step(uint64_t budget) {
-  if (compaction_.trivial_move) {
-    edit_.added_tables.push_back({compaction_.output_level, compaction_.upper[0]->meta});
+  if (compaction_->trivial_move) {
+    edit_.added_tables.push_back({compaction_->output_level, compaction_->upper[0]->meta});
     return true;
   }
   if (input_ == nullptr) {
     std::vector<std::unique_ptr<InternalIterator>> children;
-    if (compaction_.level == 0) {
-      for (const auto& file : compaction_.upper) {
+    if (compaction_->level == 0) {
+      for (const auto& file : compaction_->upper) {
         KVFS_ASSIGN_OR_RETURN(const auto table, context_.tables->Get(file->meta.number));
         children.push_back(table->NewIterator(false));
       }
     } else {
-      children.push_back(NewLevelIterator(compaction_.upper, context_.tables, false));
+      children.push_back(NewLevelIterator(compaction_->upper, context_.tables, false));
     }
-    if (!compaction_.lower.empty()) {
-      children.push_back(NewLevelIterator(compaction_.lower, context_.tables, false));
+    if (!compaction_->lower.empty()) {
+      children.push_back(NewLevelIterator(compaction_->lower, context_.tables, false));
     }
     input_ = NewMergingIterator(std::move(children));
     input_->SeekToFirst();
@@ -100,15 +100,15 @@ Status CompactionJob::FinishOutput() {
   KVFS_ASSIGN_OR_RETURN(TableMeta meta, output_->Finish());
   outputs_.push_back(meta.number);
   bytes_written_ += meta.file_bytes;
-  edit_.added_tables.push_back({compaction_.output_level, std::move(meta)});
+  edit_.added_tables.push_back({compaction_->output_level, std::move(meta)});
   output_.reset();
   grandparent_overlap_ = 0;
   return Status::Ok();
 }
 
 bool CompactionJob::NothingBelow(ByteView user_key) {
-  for (int level = compaction_.output_level + 1; level < kLevels; ++level) {
-    const TableList& tables = compaction_.version->levels[static_cast<size_t>(level)];
+  for (int level = compaction_->output_level + 1; level < kLevels; ++level) {
+    const TableList& tables = compaction_->version->levels[static_cast<size_t>(level)];
     size_t& at = below_[static_cast<size_t>(level)];
     while (at < tables.size() && UserKey(tables[at]->meta.largest) < user_key) {
       ++at;
@@ -121,11 +121,11 @@ bool CompactionJob::NothingBelow(ByteView user_key) {
 }
 
 bool CompactionJob::EndsBefore(ByteView internal_key) {
-  if (compaction_.output_level + 1 >= kLevels) {
+  if (compaction_->output_level + 1 >= kLevels) {
     return false;
   }
   const TableList& tables =
-      compaction_.version->levels[static_cast<size_t>(compaction_.output_level + 1)];
+      compaction_->version->levels[static_cast<size_t>(compaction_->output_level + 1)];
   while (grandparent_ < tables.size() &&
          UserKey(tables[grandparent_]->meta.largest) < UserKey(internal_key)) {
     grandparent_overlap_ += tables[grandparent_]->meta.file_bytes;

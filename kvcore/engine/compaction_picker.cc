@@ -13,19 +13,45 @@ constexpr uint64_t kMaxGrandparentTables = 10;
 // A table is dense with deletes when they are at least one entry in so many.
 constexpr uint64_t kDenseDeletes = 4;
 
+// User keys, both inclusive; of the tables it was made from, so no longer than those.
 struct Range {
-  Bytes begin;
-  Bytes end;
+  ByteView begin;
+  ByteView end;
+
+  void Widen(const TableList& tables) {
+    for (const auto& table : tables) {
+      begin = std::min(begin, UserKey(table->meta.smallest));
+      end = std::max(end, UserKey(table->meta.largest));
+    }
+  }
+  bool Overlaps(const Range& other) const { return begin <= other.end && other.begin <= end; }
 };
 
+Range RangeOf(const TableFile& table) {
+  return {UserKey(table.meta.smallest), UserKey(table.meta.largest)};
+}
+
 Range RangeOf(const TableList& tables) {
-  Range range{Bytes(UserKey(tables.front()->meta.smallest)),
-              Bytes(UserKey(tables.front()->meta.largest))};
-  for (const auto& table : tables) {
-    range.begin = std::min(range.begin, Bytes(UserKey(table->meta.smallest)));
-    range.end = std::max(range.end, Bytes(UserKey(table->meta.largest)));
-  }
+  Range range = RangeOf(*tables.front());
+  range.Widen(tables);
   return range;
+}
+
+// All it reads, which is where it writes.
+Range RangeOf(const Compaction& compaction) {
+  Range range = RangeOf(compaction.upper);
+  range.Widen(compaction.lower);
+  return range;
+}
+
+bool Contains(const TableList& tables, const TableFile& table) {
+  return std::any_of(tables.begin(), tables.end(), [&table](const auto& other) {
+    return other->meta.number == table.meta.number;
+  });
+}
+
+bool IsInput(const Compaction& compaction, const TableFile& table) {
+  return Contains(compaction.upper, table) || Contains(compaction.lower, table);
 }
 
 uint64_t Bytes64(const TableList& tables) {
@@ -85,99 +111,166 @@ bool Dense(const TableMeta& meta) {
   return meta.deletes > 0 && meta.deletes * kDenseDeletes >= meta.entries;
 }
 
-// The table of a sorted level that costs least to push down, the smallest overlap per byte, among
-// those after the cursor; among all where none is left there.
-std::shared_ptr<TableFile> Cheapest(const Version& version, int level, const Bytes& cursor) {
-  std::shared_ptr<TableFile> best;
-  double best_cost = 0;
-  bool best_after = false;
-  for (const auto& table : version.levels[static_cast<size_t>(level)]) {
-    const bool after = cursor.empty() || UserKey(table->meta.smallest) > cursor;
-    const uint64_t overlap = Bytes64(version.Overlapping(level + 1, UserKey(table->meta.smallest),
-                                                         UserKey(table->meta.largest)));
-    const double cost = static_cast<double>(overlap) / static_cast<double>(table->meta.file_bytes);
-    if (best == nullptr || (after && !best_after) || (after == best_after && cost < best_cost)) {
-      best = table;
-      best_cost = cost;
-      best_after = after;
-    }
-  }
-  return best;
-}
+class Picker {
+ public:
+  Picker(const std::shared_ptr<const Version>& version, const Options& options,
+         const CompactionNeeds& needs, const Compactions& under_way, CompactionCursors* cursors)
+      : version_(version),
+        options_(options),
+        needs_(needs),
+        under_way_(under_way),
+        cursors_(cursors) {}
 
-std::optional<Compaction> PickBySize(const std::shared_ptr<const Version>& version,
-                                     const Options& options, CompactionCursors* cursors) {
-  double best_score = 1;
-  int best_level = -1;
-  const double level0 = static_cast<double>(version->levels[0].size()) / options.level0_tables;
-  if (level0 >= best_score) {
-    best_score = level0;
-    best_level = 0;
-  }
-  for (int level = 1; level + 1 < kLevels; ++level) {
-    const double score = static_cast<double>(version->LevelBytes(level)) /
-                         static_cast<double>(LevelLimit(options, level));
-    if (score > best_score) {
-      best_score = score;
-      best_level = level;
+  // The level that is furthest over its limit and has something free.
+  std::optional<Compaction> BySize() {
+    struct Oversized {
+      double score;
+      int level;
+    };
+    std::vector<Oversized> levels;
+    for (int level = 0; level + 1 < kLevels; ++level) {
+      const double score = Score(level);
+      if (level == 0 ? score >= 1 : score > 1) {
+        levels.push_back({score, level});
+      }
     }
-  }
-  if (best_level < 0) {
+    std::stable_sort(levels.begin(), levels.end(),
+                     [](const auto& a, const auto& b) { return a.score > b.score; });
+    for (const Oversized& oversized : levels) {
+      auto picked = oversized.level == 0 ? OldestOfLevel0() : Cheapest(oversized.level);
+      if (picked) {
+        return picked;
+      }
+    }
     return std::nullopt;
   }
-  if (best_level == 0) {
-    // From the oldest, so that what sinks is what was written first.
-    return Down(version, options, 0, Closure(*version, version->levels[0].back()), true);
-  }
-  Bytes& cursor = (*cursors)[static_cast<size_t>(best_level)];
-  const auto table = Cheapest(*version, best_level, cursor);
-  cursor.assign(UserKey(table->meta.largest));
-  return Down(version, options, best_level, {table}, true);
-}
 
-std::optional<Compaction> PickByDeletes(const std::shared_ptr<const Version>& version,
-                                        const Options& options, const CompactionNeeds& needs) {
-  for (int level = 0; level < kLevels; ++level) {
-    for (const auto& table : version->levels[static_cast<size_t>(level)]) {
-      const TableMeta& meta = table->meta;
-      const bool wanted = Dense(meta) || (needs.shed_hidden && meta.hidden_bytes > 0) ||
-                          (needs.everything && meta.deletes > 0);
-      if (!wanted || meta.largest_sequence > needs.oldest_visible) {
+  std::optional<Compaction> ByDeletes() {
+    for (int level = 0; level < kLevels; ++level) {
+      for (const auto& table : Tables(level)) {
+        const TableMeta& meta = table->meta;
+        const bool wanted = Dense(meta) || (needs_.shed_hidden && meta.hidden_bytes > 0) ||
+                            (needs_.everything && meta.deletes > 0);
+        if (!wanted || meta.largest_sequence > needs_.oldest_visible || InUse(*table)) {
+          continue;
+        }
+        if (auto picked = Free(Shed(level, table))) {
+          return picked;
+        }
+      }
+    }
+    return std::nullopt;
+  }
+
+  std::optional<Compaction> Everything() {
+    const int deepest = version_->DeepestLevel();
+    for (int level = 0; level < deepest || level == 0; ++level) {
+      if (Tables(level).empty()) {
         continue;
       }
-      if (level == 0) {
-        return Down(version, options, 0, Closure(*version, table), false);
-      }
-      const Range range{Bytes(UserKey(meta.smallest)), Bytes(UserKey(meta.largest))};
-      if (OverlapsBelow(*version, level, range)) {
-        return Down(version, options, level, {table}, false);
-      }
-      Compaction rewrite;  // it is the bottom of its range: shed them where it lies
-      rewrite.version = version;
-      rewrite.level = level;
-      rewrite.output_level = level;
-      rewrite.upper = {table};
-      return rewrite;
+      return level == 0 ? OldestOfLevel0()
+                        : Free(Down(version_, options_, level, {Tables(level).front()}, true));
     }
+    return std::nullopt;
   }
-  return std::nullopt;
-}
 
-std::optional<Compaction> PickEverything(const std::shared_ptr<const Version>& version,
-                                         const Options& options) {
-  const int deepest = version->DeepestLevel();
-  for (int level = 0; level < deepest || level == 0; ++level) {
-    const TableList& tables = version->levels[static_cast<size_t>(level)];
-    if (tables.empty()) {
-      continue;
-    }
-    if (level == 0) {
-      return Down(version, options, 0, Closure(*version, tables.back()), true);
-    }
-    return Down(version, options, level, {tables.front()}, true);
+ private:
+  const TableList& Tables(int level) const { return version_->levels[static_cast<size_t>(level)]; }
+
+  bool InUse(const TableFile& table) const {
+    return std::any_of(under_way_.begin(), under_way_.end(),
+                       [&table](const auto& compaction) { return IsInput(*compaction, table); });
   }
-  return std::nullopt;
-}
+
+  std::optional<Compaction> Free(Compaction picked) const {
+    const bool conflict =
+        std::any_of(under_way_.begin(), under_way_.end(),
+                    [&picked](const auto& compaction) { return Conflict(*compaction, picked); });
+    return conflict ? std::nullopt : std::optional(std::move(picked));
+  }
+
+  // How far the level is over its limit, without what is on its way down.
+  double Score(int level) const {
+    uint64_t tables = 0;
+    uint64_t bytes = 0;
+    for (const auto& table : Tables(level)) {
+      if (!InUse(*table)) {
+        ++tables;
+        bytes += table->meta.file_bytes;
+      }
+    }
+    return level == 0
+               ? static_cast<double>(tables) / options_.level0_tables
+               : static_cast<double>(bytes) / static_cast<double>(LevelLimit(options_, level));
+  }
+
+  // From the oldest, so that what sinks is what was written first.
+  std::optional<Compaction> OldestOfLevel0() const {
+    const TableList& tables = Tables(0);
+    for (auto table = tables.rbegin(); table != tables.rend(); ++table) {
+      if (InUse(**table)) {
+        continue;
+      }
+      if (auto picked = Free(Down(version_, options_, 0, Closure(*version_, *table), true))) {
+        return picked;
+      }
+    }
+    return std::nullopt;
+  }
+
+  // The table of a sorted level that costs least to push down, the smallest overlap per byte, among
+  // those after the cursor; among all where none is left there.
+  std::optional<Compaction> Cheapest(int level) {
+    Bytes& cursor = (*cursors_)[static_cast<size_t>(level)];
+    std::optional<Compaction> best;
+    double best_cost = 0;
+    bool best_after = false;
+    for (const auto& table : Tables(level)) {
+      if (InUse(*table)) {
+        continue;
+      }
+      const Range range = RangeOf(*table);
+      const bool after = cursor.empty() || range.begin > cursor;
+      const uint64_t overlap = Bytes64(version_->Overlapping(level + 1, range.begin, range.end));
+      const double cost =
+          static_cast<double>(overlap) / static_cast<double>(table->meta.file_bytes);
+      if (best && !(after && !best_after) && !(after == best_after && cost < best_cost)) {
+        continue;
+      }
+      if (auto picked = Free(Down(version_, options_, level, {table}, true))) {
+        best = std::move(picked);
+        best_cost = cost;
+        best_after = after;
+      }
+    }
+    if (best) {
+      cursor.assign(UserKey(best->upper[0]->meta.largest));
+    }
+    return best;
+  }
+
+  // Downwards; at the bottom of its range, where it lies.
+  Compaction Shed(int level, const std::shared_ptr<TableFile>& table) const {
+    if (level == 0) {
+      return Down(version_, options_, 0, Closure(*version_, table), false);
+    }
+    if (OverlapsBelow(*version_, level, RangeOf(*table))) {
+      return Down(version_, options_, level, {table}, false);
+    }
+    Compaction rewrite;
+    rewrite.version = version_;
+    rewrite.level = level;
+    rewrite.output_level = level;
+    rewrite.upper = {table};
+    return rewrite;
+  }
+
+  const std::shared_ptr<const Version>& version_;
+  const Options& options_;
+  const CompactionNeeds& needs_;
+  const Compactions& under_way_;
+  CompactionCursors* const cursors_;
+};
 
 }  // namespace
 
@@ -204,16 +297,26 @@ uint64_t PendingCompactionBytes(const Version& version, const Options& options) 
   return pending;
 }
 
+bool Conflict(const Compaction& a, const Compaction& b) {
+  if (a.output_level == b.output_level && RangeOf(a).Overlaps(RangeOf(b))) {
+    return true;
+  }
+  const auto read_by_b = [&b](const auto& table) { return IsInput(b, *table); };
+  return std::any_of(a.upper.begin(), a.upper.end(), read_by_b) ||
+         std::any_of(a.lower.begin(), a.lower.end(), read_by_b);
+}
+
 std::optional<Compaction> PickCompaction(const std::shared_ptr<const Version>& version,
                                          const Options& options, const CompactionNeeds& needs,
-                                         CompactionCursors* cursors) {
-  if (auto by_size = PickBySize(version, options, cursors)) {
+                                         const Compactions& under_way, CompactionCursors* cursors) {
+  Picker picker(version, options, needs, under_way, cursors);
+  if (auto by_size = picker.BySize()) {
     return by_size;
   }
-  if (auto by_deletes = PickByDeletes(version, options, needs)) {
+  if (auto by_deletes = picker.ByDeletes()) {
     return by_deletes;
   }
-  return needs.everything ? PickEverything(version, options) : std::nullopt;
+  return needs.everything ? picker.Everything() : std::nullopt;
 }
 
 }  // namespace kvfs::engine

@@ -37,7 +37,16 @@ class PickerTest : public ::testing::Test {
     list.insert(level == 0 ? list.begin() : list.end(), std::move(file));
   }
   std::optional<Compaction> Pick(const CompactionNeeds& needs = {}) {
-    return PickCompaction(version_, options_, needs, &cursors_);
+    return PickCompaction(version_, options_, needs, under_way_, &cursors_);
+  }
+  // Picks and goes on as if it were under way.
+  std::vector<uint64_t> Start(const CompactionNeeds& needs = {}) {
+    auto picked = Pick(needs);
+    if (!picked) {
+      return {};
+    }
+    under_way_.push_back(std::make_shared<const Compaction>(std::move(*picked)));
+    return Numbers(under_way_.back()->upper);
   }
   static std::vector<uint64_t> Numbers(const TableList& tables) {
     std::vector<uint64_t> numbers;
@@ -52,6 +61,7 @@ class PickerTest : public ::testing::Test {
   std::shared_ptr<ObsoleteFiles> obsolete_ = std::make_shared<ObsoleteFiles>();
   std::shared_ptr<Version> version_ = std::make_shared<Version>();
   CompactionCursors cursors_;
+  Compactions under_way_;
   uint64_t last_number_ = 0;
 };
 
@@ -140,6 +150,44 @@ TEST_F(PickerTest, EverythingEndsInOneLevel) {
   EXPECT_EQ(picked->level, 1);
   version_->levels[1].clear();
   EXPECT_FALSE(Pick({.everything = true}).has_value());
+}
+
+TEST_F(PickerTest, SeveralRunWhereTheyDoNotMeet) {
+  Add(1, "a", "c", 20'000);  // 1
+  Add(1, "d", "f", 20'000);  // 2
+  Add(1, "g", "i", 20'000);  // 3
+  Add(2, "b", "e", 1000);    // 4: below two of them
+  Add(2, "h", "h", 1000);    // 5
+  EXPECT_EQ(Start(), (std::vector<uint64_t>{1}));
+  EXPECT_EQ(Start(), (std::vector<uint64_t>{3}));
+  // 2 would read what 1 is being merged with.
+  EXPECT_EQ(Start(), (std::vector<uint64_t>{}));
+  under_way_.erase(under_way_.begin());
+  EXPECT_EQ(Start(), (std::vector<uint64_t>{1}));
+}
+
+TEST_F(PickerTest, WhatWouldBeWrittenIntoOneRangeWaits) {
+  options_.level0_tables = 2;
+  for (const char* key : {"b", "d", "a", "c"}) {
+    Add(0, key, key);
+  }
+  Add(0, "a", "b");  // 5: over 1 and 3
+  Add(0, "x", "y");  // 6
+  Add(0, "w", "x");  // 7
+  EXPECT_EQ(Start(), (std::vector<uint64_t>{1, 3, 5}));
+  EXPECT_EQ(Start(), (std::vector<uint64_t>{2}));
+  // One that was flushed since then, over both.
+  Add(0, "a", "e");  // 8
+  EXPECT_EQ(Start(), (std::vector<uint64_t>{6, 7}));
+  EXPECT_EQ(Start(), (std::vector<uint64_t>{}));
+  EXPECT_EQ(Start({.everything = true}), (std::vector<uint64_t>{}));
+}
+
+TEST_F(PickerTest, ALevelIsMeasuredWithoutWhatIsOnItsWayDown) {
+  Add(1, "a", "c", 6000);
+  Add(1, "d", "f", 6000);
+  EXPECT_EQ(Start(), (std::vector<uint64_t>{1}));
+  EXPECT_EQ(Start(), (std::vector<uint64_t>{}));
 }
 
 TEST(EntryFilterTest, KeepsWhatSomebodyCanSee) {

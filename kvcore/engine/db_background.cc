@@ -15,7 +15,10 @@ std::vector<uint64_t> DbImpl::SnapshotSequences() const {
   return sequences;
 }
 
-bool DbImpl::Busy() const { return flushing_ || turning_ || work_wanted_ || !immutable_.empty(); }
+bool DbImpl::Busy() const {
+  return flushing_ || picking_ || collecting_ || work_wanted_ || !compactions_.empty() ||
+         !immutable_.empty();
+}
 
 void DbImpl::Schedule() {
   if (options_.read_only || failed_.load(std::memory_order_acquire) || retry_armed_) {
@@ -25,9 +28,9 @@ void DbImpl::Schedule() {
     flushing_ = true;
     tasks_.Post(env::Priority::kFlush, [this] { FlushTask(); });
   }
-  if (!turning_ && work_wanted_) {
-    turning_ = true;
-    tasks_.Post(env::Priority::kBackground, [this] { BackgroundTurn(); });
+  if (!picking_ && work_wanted_) {
+    picking_ = true;
+    tasks_.Post(env::Priority::kBackground, [this] { PickTask(); });
   }
 }
 

@@ -1,4 +1,4 @@
-// Garbage in blob files: which file is dropped or rewritten next.
+// Garbage in blob files: files are dropped and rewritten, one at a time, beside compactions.
 #include <algorithm>
 
 #include "kvcore/engine/db_impl.h"
@@ -7,11 +7,43 @@
 namespace kvfs::engine {
 
 namespace {
+constexpr uint64_t kStepBytes = 1u << 20;  // copied by one task
 // Below this share of all blob bytes, garbage in files below the ratio is left alone.
 constexpr double kTotalGarbageShare = 0.6;
 // A file with less is never worth a rewrite.
 constexpr double kLeastGarbage = 0.05;
 }  // namespace
+
+void DbImpl::CollectTask() {
+  auto more = CollectGarbage();
+  bool retry = false;
+  if (!more.ok()) {
+    rewrite_.reset();
+    HandleBackgroundStatus(more.error(), &retry);
+  }
+  if (retry) {
+    RetryLater();
+  }
+  const std::lock_guard lock(mutex_);
+  if (more.ok() && *more && !failed_.load(std::memory_order_acquire) && !retry_armed_) {
+    tasks_.Post(env::Priority::kBackground, [this] { CollectTask(); });
+    return;
+  }
+  collecting_ = false;
+  waiters_.WakeAll();
+  Schedule();
+}
+
+Result<bool> DbImpl::CollectGarbage() {
+  if (rewrite_ == nullptr) {
+    return PickBlobWork();
+  }
+  KVFS_ASSIGN_OR_RETURN(const bool done, rewrite_->Step(kStepBytes));
+  if (done) {
+    KVFS_RETURN_IF_ERROR(FinishRewrite());
+  }
+  return true;
+}
 
 Result<bool> DbImpl::PickBlobWork() {
   std::vector<uint64_t> empty;
@@ -44,7 +76,9 @@ Result<bool> DbImpl::PickBlobWork() {
     // A file on its own may stay just below the ratio; all together may not come near it.
     const bool much = static_cast<double>(garbage) >
                       options_.blob_garbage_ratio * kTotalGarbageShare * static_cast<double>(total);
-    const double least = compact_all_ > 0 ? kLeastGarbage : options_.blob_garbage_ratio;
+    // When everything is to be collected, compactions first: they make more of it.
+    const double least =
+        compact_all_ > 0 && compactions_.empty() ? kLeastGarbage : options_.blob_garbage_ratio;
     if (!(worst >= least || (much && worst > kLeastGarbage))) {
       victim = 0;
     }

@@ -1,86 +1,113 @@
-// Compaction and blob rewriting in turns of bounded work, of which one runs at a time.
+// Compaction: several jobs at a time, each a chain of background tasks of bounded work.
+#include <algorithm>
+
 #include "kvcore/engine/db_impl.h"
 #include "kvcore/engine/durable.h"
 
 namespace kvfs::engine {
 
 namespace {
-constexpr uint64_t kStepBytes = 2u << 20;  // input of one background turn
+// Input of one task: a share of a table, and not so much that a flush would wait for it.
+constexpr uint64_t kStepsPerTable = 8;
+constexpr uint64_t kMaxStepBytes = 1u << 20;
+// Level 0 holds up writers, so it gets on faster than the others by this factor.
+constexpr uint64_t kLevel0Haste = 4;
 }  // namespace
 
-void DbImpl::BackgroundTurn() {
-  auto more = Turn();
-  bool retry = false;
-  if (!more.ok()) {
-    compaction_.reset();
-    rewrite_.reset();
-    HandleBackgroundStatus(more.error(), &retry);
-  }
-  if (retry) {
-    RetryLater();
+// One runs at a time, so only others' jobs that end change what is under way meanwhile.
+void DbImpl::PickTask() {
+  while (StartCompaction()) {
   }
   const std::lock_guard lock(mutex_);
-  if (more.ok() && *more && !failed_.load(std::memory_order_acquire) && !retry_armed_) {
-    tasks_.Post(env::Priority::kBackground, [this] { BackgroundTurn(); });
-    return;
+  if (compactions_.empty() && immutable_.empty()) {
+    shed_hidden_ = false;
   }
-  turning_ = false;
+  picking_ = false;
+  if (!collecting_) {
+    collecting_ = true;
+    tasks_.Post(env::Priority::kBackground, [this] { CollectTask(); });
+  }
   waiters_.WakeAll();
   Schedule();
 }
 
-Result<bool> DbImpl::Turn() {
-  if (compaction_ != nullptr) {
-    KVFS_ASSIGN_OR_RETURN(const bool done, compaction_->Step(kStepBytes));
-    if (done) {
-      KVFS_RETURN_IF_ERROR(FinishCompaction());
-    }
-    return true;
-  }
-  if (rewrite_ != nullptr) {
-    KVFS_ASSIGN_OR_RETURN(const bool done, rewrite_->Step(kStepBytes));
-    if (done) {
-      KVFS_RETURN_IF_ERROR(FinishRewrite());
-    }
-    return true;
-  }
-  return PickWork();
-}
-
-Status DbImpl::FinishCompaction() {
-  const auto compaction = std::move(compaction_);
-  disk_bytes_.fetch_add(compaction->bytes_written(), std::memory_order_relaxed);
-  space_.NoteWritten(compaction->bytes_written());
-  KVFS_RETURN_IF_ERROR(SyncDirectory(env_.files, directory_));
-  compaction->Release();
-  return versions_.Apply(compaction->edit(), [this] { waiters_.WakeAll(); });
-}
-
-Result<bool> DbImpl::PickWork() {
+bool DbImpl::StartCompaction() {
+  std::shared_ptr<const Version> version;
+  Compactions under_way;
+  CompactionNeeds needs;
   {
     const std::lock_guard lock(mutex_);
     work_wanted_ = false;
-    auto version = versions_.current();
-    CompactionNeeds needs;
+    if (compactions_.size() >= options_.compactions || failed_.load(std::memory_order_acquire) ||
+        retry_armed_) {
+      return false;
+    }
+    version = versions_.current();
+    for (const auto& job : compactions_) {
+      under_way.push_back(job->compaction());
+    }
     needs.shed_hidden = shed_hidden_ || HidesMuch(version->HiddenBytes());
     needs.everything = compact_all_ > 0;
     needs.oldest_visible = snapshots_.empty() ? kMaxSequence : *snapshots_.begin();
-    if (auto picked = PickCompaction(version, options_, needs, &cursors_)) {
-      CompactionJob::Context context{
-          .files = env_.files,
-          .directory = directory_,
-          .options = options_,
-          .tables = &tables_,
-          .new_file_number = [this] { return versions_.NewFileNumber(); }};
-      compaction_ = std::make_unique<CompactionJob>(std::move(*picked), std::move(context),
-                                                    SnapshotSequences());
-      return true;
-    }
-    if (immutable_.empty()) {
-      shed_hidden_ = false;
-    }
   }
-  return PickBlobWork();
+  auto picked = PickCompaction(version, options_, needs, under_way, &cursors_);
+  if (!picked) {
+    return false;
+  }
+  CompactionJob::Context context{.files = env_.files,
+                                 .directory = directory_,
+                                 .options = options_,
+                                 .tables = &tables_,
+                                 .new_file_number = [this] { return versions_.NewFileNumber(); }};
+  const std::lock_guard lock(mutex_);
+  compactions_.push_back(
+      std::make_unique<CompactionJob>(std::make_shared<const Compaction>(std::move(*picked)),
+                                      std::move(context), SnapshotSequences()));
+  PostCompaction(compactions_.back().get());
+  return true;
+}
+
+void DbImpl::PostCompaction(CompactionJob* job) {
+  tasks_.Post(env::Priority::kBackground, [this, job] { CompactionTask(job); });
+}
+
+void DbImpl::CompactionTask(CompactionJob* job) {
+  const uint64_t step = std::min(options_.table_bytes / kStepsPerTable, kMaxStepBytes);
+  const auto done = job->Step(job->compaction()->level == 0 ? kLevel0Haste * step : step);
+  if (done.ok() && !*done && !failed_.load(std::memory_order_acquire)) {
+    PostCompaction(job);
+    return;
+  }
+  Status status = done.status();
+  if (status.ok() && *done) {
+    status = InstallCompaction(job);
+  }
+  bool retry = false;
+  HandleBackgroundStatus(status, &retry);
+  std::unique_ptr<CompactionJob> ended;  // after the mutex: it may have files to remove
+  {
+    const std::lock_guard lock(mutex_);
+    const auto at = std::find_if(compactions_.begin(), compactions_.end(),
+                                 [job](const auto& other) { return other.get() == job; });
+    ended = std::move(*at);
+    compactions_.erase(at);
+  }
+  ended.reset();
+  if (retry) {
+    RetryLater();
+  }
+  const std::lock_guard lock(mutex_);
+  work_wanted_ = true;
+  waiters_.WakeAll();
+  Schedule();
+}
+
+Status DbImpl::InstallCompaction(CompactionJob* job) {
+  disk_bytes_.fetch_add(job->bytes_written(), std::memory_order_relaxed);
+  space_.NoteWritten(job->bytes_written());
+  KVFS_RETURN_IF_ERROR(SyncDirectory(env_.files, directory_));
+  job->Release();
+  return versions_.Apply(job->edit(), [this] { waiters_.WakeAll(); });
 }
 
 }  // namespace kvfs::engine

@@ -139,12 +139,15 @@ class DbImpl final : public Db {
   Status FlushMemtable();                                 // rotates, if there is anything in it
 
   // db_compaction.cc
-  void BackgroundTurn();
-  Result<bool> Turn();  // true while there is more to do
-  Result<bool> PickWork();
-  Status FinishCompaction();
+  void PickTask();
+  bool StartCompaction();  // false if there is none to start now
+  void PostCompaction(CompactionJob* job);
+  void CompactionTask(CompactionJob* job);
+  Status InstallCompaction(CompactionJob* job);
 
   // db_blob_gc.cc
+  void CollectTask();
+  Result<bool> CollectGarbage();  // true while there is more to do
   Result<bool> PickBlobWork();
   Status DropEmptyBlobFiles(std::vector<uint64_t> logical);
   Status FinishRewrite();
@@ -181,18 +184,20 @@ class DbImpl final : public Db {
   Status background_error_;                                // [mutex_]
   WaitList waiters_;                                       // [mutex_]
   bool flushing_ = false;                                  // [mutex_]
-  bool turning_ = false;                       // [mutex_] a background turn is posted or runs
-  bool work_wanted_ = false;                   // [mutex_] something changed since the last pick
-  bool retry_armed_ = false;                   // [mutex_] out of space: waiting to try again
-  bool deleting_ = false;                      // [mutex_]
-  bool tidy_armed_ = false;                    // [mutex_]
-  bool tidy_posted_ = false;                   // [mutex_]
-  bool tidy_aging_ = false;                    // [mutex_]
-  bool shed_hidden_ = false;                   // [mutex_] however little deletes hide
-  int compact_all_ = 0;                        // [mutex_] callers of CompactAll
-  std::unique_ptr<CompactionJob> compaction_;  // the background turn's
-  std::unique_ptr<BlobRewrite> rewrite_;       // the background turn's
-  CompactionCursors cursors_;                  // the background turn's
+  bool picking_ = false;                                   // [mutex_] a PickTask is posted or runs
+  bool collecting_ = false;   // [mutex_] a CollectTask is posted or runs
+  bool work_wanted_ = false;  // [mutex_] something changed since the last pick
+  bool retry_armed_ = false;  // [mutex_] out of space: waiting to try again
+  bool deleting_ = false;     // [mutex_]
+  bool tidy_armed_ = false;   // [mutex_]
+  bool tidy_posted_ = false;  // [mutex_]
+  bool tidy_aging_ = false;   // [mutex_]
+  bool shed_hidden_ = false;  // [mutex_] however little deletes hide
+  int compact_all_ = 0;       // [mutex_] callers of CompactAll
+  // Under way, each used by its own task alone. [mutex_]
+  std::vector<std::unique_ptr<CompactionJob>> compactions_;
+  std::unique_ptr<BlobRewrite> rewrite_;  // the CollectTask's
+  CompactionCursors cursors_;             // the PickTask's
 
   std::mutex write_mutex_;
   Bytes log_header_;  // [write_mutex_]

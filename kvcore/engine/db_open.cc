@@ -46,6 +46,7 @@ Status CheckOptions(const Options& options) {
   KVFS_RETURN_IF_ERROR(CheckRange("table_bytes", options.table_bytes, 4 * kKiB, kGiB));
   KVFS_RETURN_IF_ERROR(CheckRange("level0_tables", options.level0_tables, 2, 64));
   KVFS_RETURN_IF_ERROR(CheckRange("level1_bytes", options.level1_bytes, 4 * kKiB, kTiB));
+  KVFS_RETURN_IF_ERROR(CheckRange("compactions", options.compactions, 1, 64));
   if (options.background_sync_micros < 0 || options.background_sync_micros > 3'600'000'000) {
     return Status::InvalidArgument("option background_sync_micros must be 0 .. 3600000000");
   }
@@ -81,7 +82,7 @@ DbImpl::DbImpl(const Options& options, const env::Env& env, std::string director
 DbImpl::~DbImpl() {
   versions_.obsolete_files()->SetListener({});
   tasks_.Close();
-  compaction_.reset();
+  compactions_.clear();
   rewrite_.reset();
   if (opened_) {
     BackgroundSyncRound();

@@ -66,6 +66,7 @@ inline Options RandomOptions(Machine* machine) {
   options.table_bytes = pick({4 << 10, 16 << 10, 1 << 20});
   options.level0_tables = static_cast<uint32_t>(pick({2, 4, 8}));
   options.level1_bytes = pick({4 << 10, 64 << 10, 1 << 20});
+  options.compactions = static_cast<uint32_t>(pick({1, 3, 8}));
   options.background_sync_micros = machine->OneIn(2) ? 0 : 50'000;
   options.reserve_bytes = 0;
   return options;

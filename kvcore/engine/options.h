@@ -30,6 +30,8 @@ struct Options {
   uint32_t level0_tables = 4;
   // Size of level 1; each further level is ten times the one above. 4 KiB .. 1 TiB.
   uint64_t level1_bytes = 64u << 20;
+  // Compactions that may run at the same time. 1 .. 64.
+  uint32_t compactions = 3;
   // Written data is made durable after at most this long even if nobody asks, microseconds;
   // 0 = only when asked. 0 .. 3,600 s.
   int64_t background_sync_micros = 5'000'000;
