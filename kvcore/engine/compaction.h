@@ -26,8 +26,6 @@ struct Compaction {
   TableList upper;
   TableList lower;
   bool trivial_move = false;  // upper[0] just changes its level
-
-  uint64_t InputBytes() const;
 };
 
 // Those under way. Their inputs are of the version picked from, or of an older one.
@@ -53,6 +51,8 @@ using CompactionCursors = std::array<Bytes, kLevels>;
 std::optional<Compaction> PickCompaction(const std::shared_ptr<const Version>& version,
                                          const Options& options, const CompactionNeeds& needs,
                                          const Compactions& under_way, CompactionCursors* cursors);
+// Size of their files.
+uint64_t TableBytes(const TableList& tables);
 // Bytes that have to move before every level is within its limit.
 uint64_t PendingCompactionBytes(const Version& version, const Options& options);
 // The size a level may have.
@@ -65,6 +65,7 @@ class CompactionJob {
     std::string directory;
     Options options;
     TableCache* tables = nullptr;
+    int64_t started_micros = 0;  // monotonic
     std::function<uint64_t()> new_file_number;
   };
 
@@ -78,6 +79,7 @@ class CompactionJob {
 
   const std::shared_ptr<const Compaction>& compaction() const { return compaction_; }
   VersionEdit& edit() { return edit_; }
+  int64_t started_micros() const { return context_.started_micros; }
   uint64_t bytes_written() const { return bytes_written_; }
   // The edit has been handed to Apply: the outputs are no longer this job's to remove.
   void Release() { outputs_.clear(); }

@@ -54,14 +54,6 @@ bool IsInput(const Compaction& compaction, const TableFile& table) {
   return Contains(compaction.upper, table) || Contains(compaction.lower, table);
 }
 
-uint64_t Bytes64(const TableList& tables) {
-  uint64_t bytes = 0;
-  for (const auto& table : tables) {
-    bytes += table->meta.file_bytes;
-  }
-  return bytes;
-}
-
 // Level-0 tables that overlap `seed`, directly or through others: none of them may stay behind
 // while a newer one sinks.
 TableList Closure(const Version& version, const std::shared_ptr<TableFile>& seed) {
@@ -100,7 +92,7 @@ Compaction Down(const std::shared_ptr<const Version>& version, const Options& op
       compaction.output_level != level) {
     const bool far_overlap =
         compaction.output_level + 1 < kLevels &&
-        Bytes64(version->Overlapping(compaction.output_level + 1, range.begin, range.end)) >
+        TableBytes(version->Overlapping(compaction.output_level + 1, range.begin, range.end)) >
             kMaxGrandparentTables * options.table_bytes;
     compaction.trivial_move = !far_overlap;
   }
@@ -231,7 +223,7 @@ class Picker {
       }
       const Range range = RangeOf(*table);
       const bool after = cursor.empty() || range.begin > cursor;
-      const uint64_t overlap = Bytes64(version_->Overlapping(level + 1, range.begin, range.end));
+      const uint64_t overlap = TableBytes(version_->Overlapping(level + 1, range.begin, range.end));
       const double cost =
           static_cast<double>(overlap) / static_cast<double>(table->meta.file_bytes);
       if (best && !(after && !best_after) && !(after == best_after && cost < best_cost)) {
@@ -274,7 +266,13 @@ class Picker {
 
 }  // namespace
 
-uint64_t Compaction::InputBytes() const { return Bytes64(upper) + Bytes64(lower); }
+uint64_t TableBytes(const TableList& tables) {
+  uint64_t bytes = 0;
+  for (const auto& table : tables) {
+    bytes += table->meta.file_bytes;
+  }
+  return bytes;
+}
 
 uint64_t LevelLimit(const Options& options, int level) {
   uint64_t limit = options.level1_bytes;

@@ -58,6 +58,7 @@ bool DbImpl::StartCompaction() {
                                  .directory = directory_,
                                  .options = options_,
                                  .tables = &tables_,
+                                 .started_micros = env_.clock->MonotonicMicros(),
                                  .new_file_number = [this] { return versions_.NewFileNumber(); }};
   const std::lock_guard lock(mutex_);
   compactions_.push_back(
@@ -107,7 +108,14 @@ Status DbImpl::InstallCompaction(CompactionJob* job) {
   space_.NoteWritten(job->bytes_written());
   KVFS_RETURN_IF_ERROR(SyncDirectory(env_.files, directory_));
   job->Release();
-  return versions_.Apply(job->edit(), [this] { waiters_.WakeAll(); });
+  const int64_t took = env_.clock->MonotonicMicros() - job->started_micros();
+  const Compaction& compaction = *job->compaction();
+  return versions_.Apply(job->edit(), [&] {
+    if (compaction.level == 0 && !compaction.trivial_move) {
+      level0_rate_.Note(TableBytes(compaction.upper), took);
+    }
+    waiters_.WakeAll();
+  });
 }
 
 }  // namespace kvfs::engine

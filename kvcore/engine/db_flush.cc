@@ -46,6 +46,7 @@ void DbImpl::FlushTask() {
 
 // Writes the memtable as a table of level 0. Large inline values move into blob files on the way.
 Status DbImpl::FlushOldest(const std::shared_ptr<MemLog>& memlog) {
+  const int64_t started = env_.clock->MonotonicMicros();
   std::vector<uint64_t> snapshots;
   {
     const std::lock_guard lock(mutex_);
@@ -133,6 +134,7 @@ Status DbImpl::FlushOldest(const std::shared_ptr<MemLog>& memlog) {
     }
     assert(immutable_.front() == memlog);
     immutable_.pop_front();
+    flush_rate_.Note(memlog->memtable->ApproximateBytes(), env_.clock->MonotonicMicros() - started);
     RetireLog(memlog);
   });
   if (!applied.ok()) {

@@ -22,12 +22,14 @@
 #include "kvcore/engine/db.h"
 #include "kvcore/engine/log_writer.h"
 #include "kvcore/engine/memtable.h"
+#include "kvcore/engine/meters.h"
 #include "kvcore/engine/space_guard.h"
 #include "kvcore/engine/sync_group.h"
 #include "kvcore/engine/table_cache.h"
 #include "kvcore/engine/task_group.h"
 #include "kvcore/engine/version_set.h"
 #include "kvcore/engine/waiters.h"
+#include "kvcore/engine/write_delay.h"
 
 namespace kvfs::engine {
 
@@ -50,8 +52,10 @@ class DbImpl final : public Db {
   // db_open.cc
   Status OpenStore();
 
-  // db_write.cc
+  // db_admit.cc
   Task<Status> Admit(uint64_t bytes) override;
+
+  // db_write.cc
   Result<BlobPointer> PutBlob(ByteView value) override;
   void ForgetBlob(const BlobPointer& pointer) override;
   Result<Position> Write(const WriteBatch& batch) override;
@@ -80,6 +84,9 @@ class DbImpl final : public Db {
     std::shared_ptr<const ReadView> view;
   };
 
+  // Memtables waiting for their flush at which writers wait.
+  static constexpr size_t kMaxImmutable = 2;
+
   std::string Path(FileKind kind, uint64_t number = 0) const {
     return FilePath(directory_, kind, number);
   }
@@ -107,12 +114,15 @@ class DbImpl final : public Db {
   // REQUIRES: write_mutex_. Makes the memtable immutable and goes on in a new log.
   Status Rotate();
   Result<std::shared_ptr<LogWriter>> OpenLog();
-  Result<uint64_t> SyncLogs();  // SyncGroup's work
-  int64_t WriteDelayMicros(uint64_t bytes);
-  bool MustWait() const;                            // [mutex_]
+  Result<uint64_t> SyncLogs();                      // SyncGroup's work
   void PublishView();                               // [mutex_] view_ from its parts
   Status SetBackgroundError(const Status& status);  // returns what callers get
   Status BackgroundError() const;
+
+  // db_admit.cc
+  int64_t WriteDelayMicros(uint64_t bytes);
+  WriteLoad Load() const;  // [mutex_]
+  bool MustWait() const;   // [mutex_]
 
   // db_read.cc
   void PinView(const ReadOptions& options, std::shared_ptr<const ReadView>* view,
@@ -194,6 +204,12 @@ class DbImpl final : public Db {
   bool tidy_aging_ = false;   // [mutex_]
   bool shed_hidden_ = false;  // [mutex_] however little deletes hide
   int compact_all_ = 0;       // [mutex_] callers of CompactAll
+  uint64_t debt_bytes_ = 0;   // [mutex_] of the version, for the write delay
+  int64_t paced_until_ = 0;   // [mutex_] admitted writes are paid for up to there
+  RateMeter flush_rate_;      // [mutex_]
+  RateMeter level0_rate_;     // [mutex_]
+  TimeMeter delays_;
+  TimeMeter stalls_;
   // Under way, each used by its own task alone. [mutex_]
   std::vector<std::unique_ptr<CompactionJob>> compactions_;
   std::unique_ptr<BlobRewrite> rewrite_;  // the CollectTask's

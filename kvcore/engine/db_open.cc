@@ -70,7 +70,11 @@ DbImpl::DbImpl(const Options& options, const env::Env& env, std::string director
       block_cache_(options.block_cache_bytes),
       tables_(env.files, directory_, &block_cache_, kMaxOpenFiles),
       blob_files_(env.files, directory_, kMaxOpenFiles),
-      versions_(env.files, directory_, &mutex_, [this] { PublishView(); }),
+      versions_(env.files, directory_, &mutex_,
+                [this] {
+                  debt_bytes_ = PendingCompactionBytes(*versions_.current(), options_);
+                  PublishView();
+                }),
       space_(options, env, directory_),
       blobs_(options, env, directory_, &versions_, &mutex_),
       waiters_(env.scheduler),

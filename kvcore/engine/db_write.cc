@@ -1,4 +1,4 @@
-// The write path: Write, blobs, Sync, and what holds writers back.
+// The write path: Write, blobs, Sync.
 #include <algorithm>
 #include <array>
 #include <cassert>
@@ -11,11 +11,8 @@
 namespace kvfs::engine {
 
 namespace {
-// Memtables waiting for their flush at which writers wait.
-constexpr size_t kMaxImmutable = 2;
 // A memtable grows past its bound by this factor where no new log can be made.
 constexpr uint64_t kMemtableSlack = 2;
-constexpr int64_t kMaxDelayMicros = 10'000;
 // How far ahead logs are written with zeros.
 constexpr uint64_t kMinLogStep = 4u << 10;
 constexpr uint64_t kMaxLogStep = 1u << 20;
@@ -277,55 +274,6 @@ Result<uint64_t> DbImpl::SyncLogs() {
     return SetBackgroundError(done);
   }
   return covered;
-}
-
-bool DbImpl::MustWait() const {
-  return immutable_.size() >= kMaxImmutable ||
-         versions_.current()->levels[0].size() >= size_t{3} * options_.level0_tables;
-}
-
-// Grows from nothing, as level 0 goes from twice to three times its trigger, or as the memtable
-// fills while another waits for its flush.
-int64_t DbImpl::WriteDelayMicros(uint64_t bytes) {
-  const std::lock_guard lock(mutex_);
-  const double tables = static_cast<double>(versions_.current()->levels[0].size());
-  const double trigger = options_.level0_tables;
-  double pressure = std::clamp((tables - 2 * trigger) / trigger, 0.0, 1.0);
-  if (!immutable_.empty()) {
-    const double filled = static_cast<double>(active_->memtable->ApproximateBytes()) /
-                          static_cast<double>(options_.memtable_bytes);
-    pressure = std::max(pressure, std::clamp(filled * 2 - 1, 0.0, 1.0));
-  }
-  const double size = std::clamp(static_cast<double>(bytes) / (128.0 * 1024), 0.05, 1.0);
-  return static_cast<int64_t>(kMaxDelayMicros * pressure * pressure * size);
-}
-
-Task<Status> DbImpl::Admit(uint64_t bytes) {
-  KVFS_CO_RETURN_IF_ERROR(CheckWritable(bytes, false));
-  if (const int64_t delay = WriteDelayMicros(bytes); delay > 0) {
-    co_await Delay(env_.scheduler, delay);
-  }
-  while (true) {
-    bool wait = false;
-    {
-      const std::lock_guard lock(mutex_);
-      if (!background_error_.ok()) {
-        break;
-      }
-      wait = MustWait();
-      if (wait && retry_armed_) {
-        co_return Status::NoSpace("the disk is full: memory cannot be flushed");
-      }
-      if (wait) {
-        Schedule();
-      }
-    }
-    if (!wait) {
-      break;
-    }
-    co_await waiters_.Wait(&mutex_, [this] { return !MustWait() || !background_error_.ok(); });
-  }
-  co_return CheckWritable(bytes, false);
 }
 
 }  // namespace kvfs::engine

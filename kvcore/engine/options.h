@@ -26,7 +26,8 @@ struct Options {
   double blob_garbage_ratio = 0.3;
   // Size of a table written by compaction. 4 KiB .. 1 GiB.
   uint64_t table_bytes = 8u << 20;
-  // Tables in level 0 that start a compaction; writers slow down at 2x and wait at 3x. 2 .. 64.
+  // Tables in level 0 that start a compaction; the more there are beyond
+  // that the slower writers get; at 4x they wait. 2 .. 64.
   uint32_t level0_tables = 4;
   // Size of level 1; each further level is ten times the one above. 4 KiB .. 1 TiB.
   uint64_t level1_bytes = 64u << 20;
