@@ -33,6 +33,7 @@ Result<std::unique_ptr<BlobRewrite>> BlobRewrite::Start(const env::Env& env,
 
 Result<bool> BlobRewrite::Step(uint64_t budget) {
   uint64_t used = 0;
+  const uint64_t before = writer_->Size();
   for (; next_ < entries_.size() && used < budget; ++next_) {
     const BlobIndex::Entry& entry = entries_[next_];
     if (!needed_.Contains(entry.ordinal)) {
@@ -44,6 +45,7 @@ Result<bool> BlobRewrite::Step(uint64_t budget) {
     record_bytes_ += record.size();
   }
   if (next_ < entries_.size()) {
+    writer_->StartWriteback(before, writer_->Size() - before);
     return false;
   }
   KVFS_RETURN_IF_ERROR(writer_->Finish());

@@ -1,4 +1,4 @@
-// What all background work shares: its scheduling, its errors, deletion of files.
+// What all background work shares: its scheduling and its errors.
 #include <algorithm>
 
 #include "kvcore/engine/db_impl.h"
@@ -48,6 +48,7 @@ void DbImpl::RetryLater() {
     return;
   }
   retry_armed_ = true;
+  deleter_.Hurry();
   waiters_.WakeAll();
   tasks_.PostAfter(kRetryMicros, env::Priority::kFlush, [this] {
     const std::lock_guard relock(mutex_);
@@ -57,15 +58,11 @@ void DbImpl::RetryLater() {
   });
 }
 
-void DbImpl::DeleteObsolete() {
-  for (const FileName& file : versions_.obsolete_files()->Take()) {
-    if (file.kind == FileKind::kTable) {
-      tables_.Evict(file.number);
-    } else if (file.kind == FileKind::kBlob) {
-      blob_files_.Evict(file.number);
-    }
-    // One that cannot be deleted now is a leftover, and goes when the store is next opened.
-    (void)env_.files->Unlink(Path(file.kind, file.number));
+void DbImpl::ForgetFile(const FileName& file) {
+  if (file.kind == FileKind::kTable) {
+    tables_.Evict(file.number);
+  } else if (file.kind == FileKind::kBlob) {
+    blob_files_.Evict(file.number);
   }
 }
 

@@ -23,6 +23,7 @@
 #include "kvcore/engine/log_writer.h"
 #include "kvcore/engine/memtable.h"
 #include "kvcore/engine/meters.h"
+#include "kvcore/engine/obsolete_deleter.h"
 #include "kvcore/engine/space_guard.h"
 #include "kvcore/engine/sync_group.h"
 #include "kvcore/engine/table_cache.h"
@@ -133,13 +134,16 @@ class DbImpl final : public Db {
   Status CopyFiles(const std::string& directory, const VersionEdit& state);
   void RemoveCopy(const std::string& directory);
   uint64_t LogBytes() const;  // [mutex_]
+  // Size of the directory, blob files that grow left out; what is in memory and will be written.
+  uint64_t OwnBytes() const;       // [mutex_]
+  uint64_t MemtableBytes() const;  // [mutex_]
 
   // db_background.cc
   void Schedule();    // [mutex_] posts what there is to do
   bool Busy() const;  // [mutex_]
   void HandleBackgroundStatus(const Status& status, bool* retry);
   void RetryLater();
-  void DeleteObsolete();
+  void ForgetFile(const FileName& file);            // in caches: it is about to be deleted
   std::vector<uint64_t> SnapshotSequences() const;  // [mutex_]
 
   // db_flush.cc
@@ -198,7 +202,6 @@ class DbImpl final : public Db {
   bool collecting_ = false;   // [mutex_] a CollectTask is posted or runs
   bool work_wanted_ = false;  // [mutex_] something changed since the last pick
   bool retry_armed_ = false;  // [mutex_] out of space: waiting to try again
-  bool deleting_ = false;     // [mutex_]
   bool tidy_armed_ = false;   // [mutex_]
   bool tidy_posted_ = false;  // [mutex_]
   bool tidy_aging_ = false;   // [mutex_]
@@ -225,6 +228,7 @@ class DbImpl final : public Db {
   std::atomic<uint64_t> syncs_{0};
   bool opened_ = false;  // set once, before anybody has the Db
   SyncGroup sync_;
+  ObsoleteDeleter deleter_;
   TaskGroup tasks_;  // last: ends before what its tasks use
 };
 

@@ -28,6 +28,18 @@ uint64_t DbImpl::LogBytes() const {
   return bytes;
 }
 
+uint64_t DbImpl::OwnBytes() const {
+  return versions_.FileBytes() + deleter_.WaitingBytes() + LogBytes() + versions_.manifest_bytes();
+}
+
+uint64_t DbImpl::MemtableBytes() const {
+  uint64_t bytes = active_->memtable->ApproximateBytes();
+  for (const auto& memlog : immutable_) {
+    bytes += memlog->memtable->ApproximateBytes();
+  }
+  return bytes;
+}
+
 Stats DbImpl::GetStats() const {
   Stats stats;
   const uint64_t growing = blobs_.GrowingBytes();
@@ -38,10 +50,7 @@ Stats DbImpl::GetStats() const {
     stats.levels.push_back({.tables = version.levels[static_cast<size_t>(level)].size(),
                             .bytes = version.LevelBytes(level)});
   }
-  stats.memtable_bytes = active_->memtable->ApproximateBytes();
-  for (const auto& memlog : immutable_) {
-    stats.memtable_bytes += memlog->memtable->ApproximateBytes();
-  }
+  stats.memtable_bytes = MemtableBytes();
   stats.log_bytes = LogBytes();
   stats.blob_bytes = growing;
   for (const auto& [logical, state] : versions_.blobs()) {
@@ -69,11 +78,8 @@ Result<env::SpaceInfo> DbImpl::GetSpace() const {
   uint64_t promised = 0;
   {
     const std::lock_guard lock(mutex_);
-    own = versions_.FileBytes() + growing + LogBytes() + versions_.manifest_bytes();
-    promised = active_->memtable->ApproximateBytes();
-    for (const auto& memlog : immutable_) {
-      promised += memlog->memtable->ApproximateBytes();
-    }
+    own = OwnBytes() + growing;
+    promised = MemtableBytes();
   }
   return space_.Space(own, promised);
 }

@@ -47,6 +47,8 @@ Status CheckOptions(const Options& options) {
   KVFS_RETURN_IF_ERROR(CheckRange("level0_tables", options.level0_tables, 2, 64));
   KVFS_RETURN_IF_ERROR(CheckRange("level1_bytes", options.level1_bytes, 4 * kKiB, kTiB));
   KVFS_RETURN_IF_ERROR(CheckRange("compactions", options.compactions, 1, 64));
+  KVFS_RETURN_IF_ERROR(
+      CheckRange("delete_bytes_per_second", options.delete_bytes_per_second, 0, kTiB));
   if (options.background_sync_micros < 0 || options.background_sync_micros > 3'600'000'000) {
     return Status::InvalidArgument("option background_sync_micros must be 0 .. 3600000000");
   }
@@ -79,6 +81,8 @@ DbImpl::DbImpl(const Options& options, const env::Env& env, std::string director
       blobs_(options, env, directory_, &versions_, &mutex_),
       waiters_(env.scheduler),
       sync_(env.scheduler, [this] { return SyncLogs(); }),
+      deleter_(env, directory_, options.delete_bytes_per_second, versions_.obsolete_files(),
+               &tasks_, [this](const FileName& file) { ForgetFile(file); }),
       tasks_(env.scheduler) {}
 
 // Everything written is in the log already; what is not durable yet is made so, since there may be
@@ -95,7 +99,7 @@ DbImpl::~DbImpl() {
       (void)blobs_.FinishFull();  // else the next to open the store does it
       NoteDurableEnd();
     }
-    DeleteObsolete();
+    deleter_.Finish();
   }
 }
 
@@ -504,8 +508,7 @@ Status DbImpl::RemoveLeftovers() {
 }
 
 void DbImpl::StartBackground() {
-  versions_.obsolete_files()->SetListener(
-      [this] { tasks_.Post(env::Priority::kBackground, [this] { DeleteObsolete(); }); });
+  deleter_.Start();
   if (options_.background_sync_micros > 0) {
     ArmBackgroundSync();
   }

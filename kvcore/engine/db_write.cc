@@ -46,17 +46,18 @@ Status DbImpl::CheckWritable(uint64_t bytes, bool may_use_reserve) {
   if (options_.capacity_bytes != 0 || options_.reserve_bytes != 0) {
     const uint64_t growing = blobs_.GrowingBytes();
     const std::lock_guard lock(mutex_);
-    own = versions_.FileBytes() + growing + LogBytes() + versions_.manifest_bytes();
-    promised = active_->memtable->ApproximateBytes();
-    for (const auto& memlog : immutable_) {
-      promised += memlog->memtable->ApproximateBytes();
-    }
+    own = OwnBytes() + growing;
+    promised = MemtableBytes();
     const size_t most = kMaxImmutable * (may_use_reserve ? 4 : 1);
     if (retry_armed_ && immutable_.size() >= most) {
       return Status::NoSpace("the disk is full: memory cannot be flushed");
     }
   }
-  return space_.Check(bytes, may_use_reserve, own, promised);
+  const Status room = space_.Check(bytes, may_use_reserve, own, promised);
+  if (room.code() == Code::kNoSpace) {
+    deleter_.Hurry();
+  }
+  return room;
 }
 
 Result<BlobPointer> DbImpl::PutBlob(ByteView value) {

@@ -33,6 +33,9 @@ struct Options {
   uint64_t level1_bytes = 64u << 20;
   // Compactions that may run at the same time. 1 .. 64.
   uint32_t compactions = 3;
+  // How fast files that are not needed any more are deleted, after a burst of 64 MiB, bytes per
+  // second; 0 = at once. Where space is short nothing waits. 0 .. 1 TiB.
+  uint64_t delete_bytes_per_second = 512u << 20;
   // Written data is made durable after at most this long even if nobody asks, microseconds;
   // 0 = only when asked. 0 .. 3,600 s.
   int64_t background_sync_micros = 5'000'000;

@@ -27,6 +27,7 @@ class TableBuilder {
   Result<TableProperties> Finish();
 
   uint64_t EntryCount() const { return properties_.Entries(); }
+  uint64_t WrittenBytes() const { return written_; }
   // What is built so far, nearly what the file would measure if finished now; exact after Finish.
   uint64_t FileSize() const { return offset_ + (data_.Empty() ? 0 : data_.SizeEstimate()); }
 

@@ -7,6 +7,12 @@
 
 namespace kvfs::engine {
 
+namespace {
+// What is written begins its way to the disk in such parts, so that the sync at the end has little
+// left to do, and no other sync waits behind much.
+constexpr uint64_t kWritebackBytes = 1u << 20;
+}  // namespace
+
 TableOutput::TableOutput(env::FileSystem* files, std::string path, uint64_t number,
                          std::unique_ptr<env::WritableFile> file)
     : files_(files), path_(std::move(path)), number_(number), file_(std::move(file)) {}
@@ -37,7 +43,13 @@ Status TableOutput::Add(ByteView internal_key, ByteView value) {
       DecodeBlobPointer(&in, &pointer)) {
     hidden_bytes_ += pointer.stored_size;
   }
-  return builder_->Add(internal_key, value);
+  KVFS_RETURN_IF_ERROR(builder_->Add(internal_key, value));
+  if (const uint64_t written = builder_->WrittenBytes();
+      written >= writeback_end_ + kWritebackBytes) {
+    file_->StartWriteback(writeback_end_, written - writeback_end_);
+    writeback_end_ = written;
+  }
+  return Status::Ok();
 }
 
 Result<TableMeta> TableOutput::Finish() {

@@ -38,6 +38,7 @@ class TableOutput {
   std::unique_ptr<env::WritableFile> file_;
   std::unique_ptr<TableBuilder> builder_;
   uint64_t hidden_bytes_ = 0;
+  uint64_t writeback_end_ = 0;  // write-out has begun up to here
   bool finished_ = false;
 };
 
