@@ -12,6 +12,8 @@ constexpr uint64_t kLevelFactor = 10;
 constexpr uint64_t kMaxGrandparentTables = 10;
 // A table is dense with deletes when they are at least one entry in so many.
 constexpr uint64_t kDenseDeletes = 4;
+// Or where so many entries in a row show nothing: a few blocks that a scan reads for nothing.
+constexpr uint64_t kLongDeadRun = 128;
 
 // User keys, both inclusive; of the tables it was made from, so no longer than those.
 struct Range {
@@ -100,7 +102,8 @@ Compaction Down(const std::shared_ptr<const Version>& version, const Options& op
 }
 
 bool Dense(const TableMeta& meta) {
-  return meta.deletes > 0 && meta.deletes * kDenseDeletes >= meta.entries;
+  return meta.deletes > 0 &&
+         (meta.deletes * kDenseDeletes >= meta.entries || meta.longest_dead_run >= kLongDeadRun);
 }
 
 class Picker {

@@ -21,12 +21,13 @@ class PickerTest : public ::testing::Test {
 
   // Level 0: newest first.
   void Add(int level, const Bytes& first, const Bytes& last, uint64_t bytes = 1000,
-           uint64_t deletes = 0, uint64_t hidden_bytes = 0) {
+           uint64_t deletes = 0, uint64_t hidden_bytes = 0, uint64_t longest_dead_run = 0) {
     const uint64_t number = ++last_number_;
     auto file = std::make_shared<TableFile>(TableMeta{.number = number,
                                                       .file_bytes = bytes,
                                                       .entries = 100,
                                                       .deletes = deletes,
+                                                      .longest_dead_run = longest_dead_run,
                                                       .hidden_bytes = hidden_bytes,
                                                       .smallest_sequence = number * 10,
                                                       .largest_sequence = number * 10 + 9,
@@ -140,6 +141,15 @@ TEST_F(PickerTest, SparseDeletesWaitUntilTheyMustGo) {
   EXPECT_TRUE(Pick({.everything = true}).has_value());
   Add(3, "x", "z", 1000, 1, 1u << 20);
   EXPECT_TRUE(Pick({.shed_hidden = true}).has_value());
+}
+
+TEST_F(PickerTest, ALongRunOfDeletesIsShedThoughTheTableHasFew) {
+  Add(2, "a", "c", 1000, 20, 0, 127);
+  EXPECT_FALSE(Pick().has_value());
+  Add(2, "d", "f", 1000, 20, 0, 128);
+  const auto picked = Pick();
+  ASSERT_TRUE(picked.has_value());
+  EXPECT_EQ(Numbers(picked->upper), (std::vector<uint64_t>{2}));
 }
 
 TEST_F(PickerTest, EverythingEndsInOneLevel) {

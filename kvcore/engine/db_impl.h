@@ -37,9 +37,10 @@ namespace kvfs::engine {
 // A memtable and the log that holds the same writes.
 struct MemLog {
   std::shared_ptr<MemTable> memtable;
-  std::shared_ptr<LogWriter> log;         // null in a read-only store
-  uint64_t last_sequence = 0;             // of its last write; known once it is immutable
-  uint64_t next_log_number = 0;           // the log after it; likewise
+  std::shared_ptr<LogWriter> log;  // null in a read-only store
+  uint64_t last_sequence = 0;      // of its last write; known once it is immutable
+  uint64_t next_log_number = 0;    // the log after it; likewise
+  std::atomic<uint64_t> deletes{0};
   std::atomic<uint64_t> hidden_bytes{0};  // of blobs its deletes hide
   // How far the log is durable (with what it refers to); one leader at a time changes it.
   std::atomic<uint64_t> synced_offset{0};
@@ -85,6 +86,8 @@ class DbImpl final : public Db {
     std::shared_ptr<const ReadView> view;
   };
 
+  // Deletes in a memtable from which on it is flushed without waiting until it is full.
+  static constexpr uint64_t kManyDeletes = 1000;
   // Memtables waiting for their flush at which writers wait.
   static constexpr size_t kMaxImmutable = 2;
 

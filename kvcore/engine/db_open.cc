@@ -15,7 +15,7 @@ namespace kvfs::engine {
 namespace {
 
 constexpr std::string_view kFormatPrefix = "kvfs engine format ";
-constexpr uint32_t kFormatVersion = 1;
+constexpr uint32_t kFormatVersion = 2;
 constexpr size_t kMaxOpenFiles = 256;  // of either kind
 
 Status CheckRange(const char* name, uint64_t value, uint64_t low, uint64_t high) {

@@ -1,5 +1,6 @@
 // When what deletes hide is flushed and compacted away: deletes reach the blobs they hide only by
-// compaction, which they would wait long for, a delete being small and a blob not.
+// compaction, which they would wait long for, a delete being small and a blob not. And many deletes
+// are in the way of whoever walks over them.
 #include <algorithm>
 
 #include "kvcore/engine/db_impl.h"
@@ -37,7 +38,8 @@ bool DbImpl::HidesMuch(uint64_t hidden) const {
   return hidden >= std::max(kHiddenSoon, NeededBlobBytes() / kHiddenShare);
 }
 
-// After a delete that hides a blob: look in a while whether it is time to see to that.
+// After a delete that hides a blob, or many deletes: look in a while whether it is time to see to
+// that.
 void DbImpl::ArmTidy() {
   if (!tidy_posted_ && active_->hidden_bytes.load(std::memory_order_relaxed) >= kHiddenNow) {
     tidy_posted_ = true;
@@ -72,11 +74,13 @@ void DbImpl::Tidy(bool aged) {
     tidy_posted_ = false;
     const uint64_t hidden = HiddenBytes();
     const bool late = aged && hidden > 0 && hidden >= NeededBlobBytes() / kAgedShare;
-    if (!HidesMuch(hidden) && !late) {
+    const bool much = HidesMuch(hidden) || late;
+    const bool many = active_->deletes.load(std::memory_order_relaxed) >= kManyDeletes;
+    if (!much && !many) {
       return;
     }
     shed_hidden_ = shed_hidden_ || late;
-    flush = active_->hidden_bytes.load(std::memory_order_relaxed) > 0;
+    flush = many || active_->hidden_bytes.load(std::memory_order_relaxed) > 0;
     work_wanted_ = true;
     Schedule();
   }

@@ -107,7 +107,9 @@ Result<Position> DbImpl::Write(const WriteBatch& batch) {
     return LastPosition();
   }
   uint64_t hidden = 0;
+  uint64_t deletes = 0;
   bool wake = false;
+  bool tidy = false;
   Position position = 0;
   {
     const std::lock_guard write_lock(write_mutex_);
@@ -150,18 +152,21 @@ Result<Position> DbImpl::Write(const WriteBatch& batch) {
       const BatchReader::Entry& entry = reader.entry();
       memlog->memtable->Add(sequence++, entry.type, entry.key, entry.value);
       if (entry.type == EntryType::kDelete) {
+        ++deletes;
         hidden += entry.has_pointer ? entry.pointer.stored_size : 0;
       }
     }
     assert(reader.status().ok() && sequence == position + 1);
     memlog->hidden_bytes.fetch_add(hidden, std::memory_order_relaxed);
+    const uint64_t before_these = memlog->deletes.fetch_add(deletes, std::memory_order_relaxed);
+    tidy = hidden > 0 || (before_these < kManyDeletes && before_these + deletes >= kManyDeletes);
     last_sequence_.store(position, std::memory_order_release);
   }
   user_bytes_.fetch_add(batch.ByteSize(), std::memory_order_relaxed);
-  if (wake || hidden > 0) {
+  if (wake || tidy) {
     const std::lock_guard lock(mutex_);
     Schedule();
-    if (hidden > 0) {
+    if (tidy) {
       ArmTidy();
     }
   }

@@ -74,7 +74,8 @@ Status DumpTable(std::unique_ptr<env::RandomAccessFile> file, const std::string&
   line("table " + std::to_string(number) + ": " + std::to_string(table->FileSize()) + " bytes, " +
        std::to_string(p.data_bytes) + " of data blocks");
   line("entries " + std::to_string(p.entries) + ", deletes " + std::to_string(p.deletes) +
-       ", blob pointers " + std::to_string(p.blob_pointers));
+       ", dead in a row " + std::to_string(p.longest_dead_run) + ", blob pointers " +
+       std::to_string(p.blob_pointers));
   line("raw bytes: keys " + std::to_string(p.key_bytes) + ", values " +
        std::to_string(p.value_bytes));
   line("sequences " + std::to_string(p.smallest_sequence) + " to " +

@@ -18,7 +18,7 @@
 namespace kvfs::engine {
 
 inline constexpr uint64_t kTableMagic = 0x31656c6261745f6bu;  // "k_table1"
-inline constexpr uint32_t kTableVersion = 1;
+inline constexpr uint32_t kTableVersion = 2;
 inline constexpr size_t kBlockTrailerBytes = 5;
 inline constexpr size_t kTableFooterBytes = 3 * 12 + 4 + 4 + 8;
 

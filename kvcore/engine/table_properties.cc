@@ -16,6 +16,10 @@ bool PropertiesCollector::Add(ByteView internal_key, ByteView value) {
     p.smallest.assign(internal_key);
     p.smallest_sequence = sequence;
   }
+  const bool dead = TypeOf(internal_key) == EntryType::kDelete ||
+                    (dead_run_ > 0 && UserKey(internal_key) == UserKey(p.largest));
+  dead_run_ = dead ? dead_run_ + 1 : 0;
+  p.longest_dead_run = std::max(p.longest_dead_run, dead_run_);
   p.largest.assign(internal_key);
   ++p.entries;
   p.smallest_sequence = std::min(p.smallest_sequence, sequence);
@@ -48,8 +52,9 @@ TableProperties PropertiesCollector::Finish(uint64_t data_bytes) {
 }
 
 void EncodeTableProperties(const TableProperties& p, Bytes* out) {
-  for (const uint64_t number : {p.entries, p.deletes, p.blob_pointers, p.key_bytes, p.value_bytes,
-                                p.data_bytes, p.smallest_sequence, p.largest_sequence}) {
+  for (const uint64_t number :
+       {p.entries, p.deletes, p.longest_dead_run, p.blob_pointers, p.key_bytes, p.value_bytes,
+        p.data_bytes, p.smallest_sequence, p.largest_sequence}) {
     PutVarint64(out, number);
   }
   PutLengthPrefixed(out, p.smallest);
@@ -64,8 +69,8 @@ void EncodeTableProperties(const TableProperties& p, Bytes* out) {
 
 bool DecodeTableProperties(ByteView in, TableProperties* p) {
   for (uint64_t* number :
-       {&p->entries, &p->deletes, &p->blob_pointers, &p->key_bytes, &p->value_bytes, &p->data_bytes,
-        &p->smallest_sequence, &p->largest_sequence}) {
+       {&p->entries, &p->deletes, &p->longest_dead_run, &p->blob_pointers, &p->key_bytes,
+        &p->value_bytes, &p->data_bytes, &p->smallest_sequence, &p->largest_sequence}) {
     if (!GetVarint64(&in, number)) {
       return false;
     }

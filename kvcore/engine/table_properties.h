@@ -19,7 +19,9 @@ struct BlobReference {
 
 struct TableProperties {
   uint64_t entries = 0;
-  uint64_t deletes = 0;        // of the entries
+  uint64_t deletes = 0;  // of the entries
+  // Entries in a row that show a reader nothing: deletes, and what they hide of their own keys.
+  uint64_t longest_dead_run = 0;
   uint64_t blob_pointers = 0;  // of the entries
   uint64_t key_bytes = 0;      // of user keys, uncompressed
   uint64_t value_bytes = 0;    // uncompressed
@@ -47,6 +49,7 @@ class PropertiesCollector {
  private:
   TableProperties properties_;
   std::map<uint64_t, BlobReference> blobs_;
+  uint64_t dead_run_ = 0;  // up to the last entry
 };
 
 }  // namespace kvfs::engine

@@ -27,6 +27,7 @@ void EncodeTable(const TableMeta& meta, Bytes* out) {
   PutVarint64(out, meta.file_bytes);
   PutVarint64(out, meta.entries);
   PutVarint64(out, meta.deletes);
+  PutVarint64(out, meta.longest_dead_run);
   PutVarint64(out, meta.hidden_bytes);
   PutVarint64(out, meta.smallest_sequence);
   PutVarint64(out, meta.largest_sequence);
@@ -39,9 +40,9 @@ bool DecodeTable(ByteView* in, TableMeta* meta) {
   ByteView largest;
   if (!GetVarint64(in, &meta->number) || !GetVarint64(in, &meta->file_bytes) ||
       !GetVarint64(in, &meta->entries) || !GetVarint64(in, &meta->deletes) ||
-      !GetVarint64(in, &meta->hidden_bytes) || !GetVarint64(in, &meta->smallest_sequence) ||
-      !GetVarint64(in, &meta->largest_sequence) || !GetLengthPrefixed(in, &smallest) ||
-      !GetLengthPrefixed(in, &largest)) {
+      !GetVarint64(in, &meta->longest_dead_run) || !GetVarint64(in, &meta->hidden_bytes) ||
+      !GetVarint64(in, &meta->smallest_sequence) || !GetVarint64(in, &meta->largest_sequence) ||
+      !GetLengthPrefixed(in, &smallest) || !GetLengthPrefixed(in, &largest)) {
     return false;
   }
   if (!IsInternalKey(smallest) || !IsInternalKey(largest) ||

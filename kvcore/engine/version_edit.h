@@ -20,8 +20,9 @@ struct TableMeta {
   uint64_t number = 0;
   uint64_t file_bytes = 0;
   uint64_t entries = 0;
-  uint64_t deletes = 0;       // of the entries
-  uint64_t hidden_bytes = 0;  // of blobs that those deletes hide, as far as they say so
+  uint64_t deletes = 0;           // of the entries
+  uint64_t longest_dead_run = 0;  // see TableProperties
+  uint64_t hidden_bytes = 0;      // of blobs that those deletes hide, as far as they say so
   uint64_t smallest_sequence = 0;
   uint64_t largest_sequence = 0;
   Bytes smallest;  // internal keys

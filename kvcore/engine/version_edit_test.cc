@@ -27,6 +27,7 @@ VersionEdit FullEdit() {
                                 .file_bytes = 4096,
                                 .entries = 10,
                                 .deletes = 3,
+                                .longest_dead_run = 2,
                                 .hidden_bytes = 70'000,
                                 .smallest_sequence = 4,
                                 .largest_sequence = 99,
