@@ -51,10 +51,11 @@ class Commands {
     engine->require_subcommand(1);
     Add(engine, "stats", "Files, memory and traffic of the engine",
         [this](CLI::App*) -> Run { return [this] { return EngineStatsCommand(flags_); }; });
-    Add(engine, "dump", "One file of the engine as text", [this](CLI::App* sub) {
-      sub->add_option("FILE", path_, "A log, table, blob file or manifest")->required();
-      return Run([this] { return EngineDumpCommand(flags_, path_); });
-    });
+    Add(engine, "dump", "One file of the engine as text: log, table, blob file, manifest",
+        [this](CLI::App* sub) {
+          sub->add_option("FILE", path_, "A log, table, blob file or manifest")->required();
+          return Run([this] { return EngineDumpCommand(flags_, path_); });
+        });
   }
 
   const std::string& chosen() const { return chosen_; }

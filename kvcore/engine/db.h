@@ -62,9 +62,23 @@ struct Stats {
   uint64_t cache_bytes = 0, cache_hits = 0, cache_misses = 0;
   uint64_t memory_bytes = 0;  // everything the engine holds
   uint64_t pending_compaction_bytes = 0;
-  Status background_error;  // not OK: why the Db is read-only
+  uint64_t needed_blob_bytes = 0;       // of blob_bytes
+  uint64_t waiting_deletion_bytes = 0;  // files that are not needed any more
+  // Since the store was opened.
+  uint64_t flushes = 0, flushed_bytes = 0;
+  uint64_t compactions = 0, compaction_read_bytes = 0, compaction_written_bytes = 0;
+  uint64_t blob_rewrites = 0, blob_rewritten_bytes = 0;
+  uint64_t delays = 0, delay_micros = 0;  // writers held back a little
+  uint64_t stalls = 0, stall_micros = 0;  // writers stopped
+  uint64_t running_compactions = 0;       // now
+  Status background_error;                // not OK: why the Db is read-only
 
   uint64_t DiskBytes() const;
+  // Bytes written to the disk for each byte users wrote; 0 if they wrote none.
+  double WriteAmplification() const;
+  // Tables and blob files ÷ what of them is needed: blobs exactly, tables as if all that lies above
+  // the deepest level replaced something there. 0 for an empty store.
+  double SpaceAmplification() const;
 };
 
 class Db {

@@ -51,7 +51,7 @@ int64_t DbImpl::WriteDelayMicros(uint64_t bytes) {
 Task<Status> DbImpl::Admit(uint64_t bytes) {
   KVFS_CO_RETURN_IF_ERROR(CheckWritable(bytes, false));
   if (const int64_t delay = WriteDelayMicros(bytes); delay > 0) {
-    delays_.Note(delay);
+    delays_.Note(static_cast<uint64_t>(delay));
     co_await Delay(env_.scheduler, delay);
   }
   int64_t stalled_at = -1;
@@ -79,7 +79,7 @@ Task<Status> DbImpl::Admit(uint64_t bytes) {
     co_await waiters_.Wait(&mutex_, [this] { return !MustWait() || !background_error_.ok(); });
   }
   if (stalled_at >= 0) {
-    stalls_.Note(env_.clock->MonotonicMicros() - stalled_at);
+    stalls_.Note(static_cast<uint64_t>(env_.clock->MonotonicMicros() - stalled_at));
   }
   co_return CheckWritable(bytes, false);
 }

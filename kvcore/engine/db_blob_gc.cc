@@ -112,6 +112,7 @@ Status DbImpl::FinishRewrite() {
   const auto rewrite = std::move(rewrite_);
   disk_bytes_.fetch_add(rewrite->bytes_written(), std::memory_order_relaxed);
   space_.NoteWritten(rewrite->bytes_written());
+  blob_rewrites_.Note(rewrite->bytes_written());
   KVFS_RETURN_IF_ERROR(SyncDirectory(env_.files, directory_));
   rewrite->Release();
   return versions_.Apply(rewrite->edit());

@@ -108,8 +108,12 @@ Status DbImpl::InstallCompaction(CompactionJob* job) {
   space_.NoteWritten(job->bytes_written());
   KVFS_RETURN_IF_ERROR(SyncDirectory(env_.files, directory_));
   job->Release();
-  const int64_t took = env_.clock->MonotonicMicros() - job->started_micros();
   const Compaction& compaction = *job->compaction();
+  if (!compaction.trivial_move) {
+    compaction_reads_.Note(TableBytes(compaction.upper) + TableBytes(compaction.lower));
+    compaction_writes_.Note(job->bytes_written());
+  }
+  const int64_t took = env_.clock->MonotonicMicros() - job->started_micros();
   return versions_.Apply(job->edit(), [&] {
     if (compaction.level == 0 && !compaction.trivial_move) {
       level0_rate_.Note(TableBytes(compaction.upper), took);

@@ -109,6 +109,7 @@ Status DbImpl::FlushOldest(const std::shared_ptr<MemLog>& memlog) {
       KVFS_ASSIGN_OR_RETURN(TableMeta meta, output->Finish());
       disk_bytes_.fetch_add(meta.file_bytes, std::memory_order_relaxed);
       space_.NoteWritten(meta.file_bytes);
+      flushes_.Note(meta.file_bytes);
       edit.added_tables.push_back({0, std::move(meta)});
     }
     std::vector<uint64_t> files;

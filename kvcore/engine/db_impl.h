@@ -214,8 +214,12 @@ class DbImpl final : public Db {
   int64_t paced_until_ = 0;   // [mutex_] admitted writes are paid for up to there
   RateMeter flush_rate_;      // [mutex_]
   RateMeter level0_rate_;     // [mutex_]
-  TimeMeter delays_;
-  TimeMeter stalls_;
+  Meter delays_;              // microseconds
+  Meter stalls_;              // microseconds
+  Meter flushes_;
+  Meter compaction_reads_;
+  Meter compaction_writes_;
+  Meter blob_rewrites_;
   // Under way, each used by its own task alone. [mutex_]
   std::vector<std::unique_ptr<CompactionJob>> compactions_;
   std::unique_ptr<BlobRewrite> rewrite_;  // the CollectTask's

@@ -16,6 +16,23 @@ uint64_t Stats::DiskBytes() const {
   return bytes;
 }
 
+double Stats::WriteAmplification() const {
+  return user_bytes_written == 0
+             ? 0
+             : static_cast<double>(disk_bytes_written) / static_cast<double>(user_bytes_written);
+}
+
+double Stats::SpaceAmplification() const {
+  uint64_t held = blob_bytes;
+  uint64_t deepest = 0;
+  for (const LevelStats& level : levels) {
+    held += level.bytes;
+    deepest = level.bytes > 0 ? level.bytes : deepest;
+  }
+  const uint64_t needed = deepest + needed_blob_bytes;
+  return needed == 0 ? 0 : static_cast<double>(held) / static_cast<double>(needed);
+}
+
 uint64_t DbImpl::LogBytes() const {
   uint64_t bytes = 0;
   for (const auto& memlog : immutable_) {
@@ -57,6 +74,7 @@ Stats DbImpl::GetStats() const {
     ++stats.blob_files;
     stats.blob_bytes += state.meta.file_bytes;
     stats.blob_garbage_bytes += state.meta.Finished() ? state.GarbageBytes() : 0;
+    stats.needed_blob_bytes += state.live_bytes + state.unflushed_bytes;
     stats.memory_bytes += state.live.MemoryBytes() + state.unflushed.MemoryBytes();
   }
   stats.other_bytes = versions_.manifest_bytes();
@@ -68,6 +86,19 @@ Stats DbImpl::GetStats() const {
   stats.cache_misses = cache.misses;
   stats.memory_bytes += stats.memtable_bytes + cache.bytes;
   stats.pending_compaction_bytes = PendingCompactionBytes(version, options_);
+  stats.waiting_deletion_bytes = deleter_.WaitingBytes();
+  stats.flushes = flushes_.count();
+  stats.flushed_bytes = flushes_.sum();
+  stats.compactions = compaction_writes_.count();
+  stats.compaction_read_bytes = compaction_reads_.sum();
+  stats.compaction_written_bytes = compaction_writes_.sum();
+  stats.blob_rewrites = blob_rewrites_.count();
+  stats.blob_rewritten_bytes = blob_rewrites_.sum();
+  stats.delays = delays_.count();
+  stats.delay_micros = delays_.sum();
+  stats.stalls = stalls_.count();
+  stats.stall_micros = stalls_.sum();
+  stats.running_compactions = compactions_.size();
   stats.background_error = background_error_;
   return stats;
 }

@@ -8,6 +8,7 @@
 #include "kvcore/engine/file_names.h"
 #include "kvcore/engine/log_reader.h"
 #include "kvcore/engine/table_reader.h"
+#include "kvcore/engine/version_set.h"
 
 namespace kvfs::engine {
 namespace {
@@ -120,8 +121,12 @@ Status DumpFile(env::FileSystem* files, const std::string& path, const LineSink&
   const std::string name = path.substr(path.rfind('/') + 1);
   const auto parsed = ParseFileName(name);
   if (!parsed || (parsed->kind != FileKind::kLog && parsed->kind != FileKind::kTable &&
-                  parsed->kind != FileKind::kBlob)) {
-    return Status::InvalidArgument(path + " is not named like a log, a table or a blob file");
+                  parsed->kind != FileKind::kBlob && parsed->kind != FileKind::kManifest)) {
+    return Status::InvalidArgument(path +
+                                   " is not named like a log, a table, a blob file or a manifest");
+  }
+  if (parsed->kind == FileKind::kManifest) {
+    return DumpManifest(files, path, line);
   }
   KVFS_ASSIGN_OR_RETURN(auto file, files->OpenRandomAccess(path));
   switch (parsed->kind) {

@@ -12,9 +12,9 @@ namespace kvfs::engine {
 
 using LineSink = std::function<void(const std::string& line)>;
 
-// One line per record or entry. The kind is told by the name (file_names.h): logs, tables and blob
-// files; kInvalidArgument for any other. Damage ends the dump with kCorruption, after the lines
-// that could be read. DumpManifest is in manifest.h.
+// One line per record or entry. The kind is told by the name (file_names.h): logs, tables, blob
+// files and manifests; kInvalidArgument for any other. Damage ends the dump with kCorruption, after
+// the lines that could be read.
 Status DumpFile(env::FileSystem* files, const std::string& path, const LineSink& line);
 
 }  // namespace kvfs::engine

@@ -166,22 +166,31 @@ Status DumpManifest(env::FileSystem* files, const std::string& path, const LineS
     if (!edit.ok()) {
       return edit.error().Annotate(path + " at " + std::to_string(offset));
     }
+    if (edit->next_file_number) {
+      line(place + "next file " + std::to_string(*edit->next_file_number));
+    }
     if (edit->log_number) {
       line(place + "log " + std::to_string(*edit->log_number));
     }
     if (edit->last_sequence) {
       line(place + "last sequence " + std::to_string(*edit->last_sequence));
     }
+    if (edit->durable_sequence) {
+      line(place + "durable sequence " + std::to_string(*edit->durable_sequence));
+    }
     for (const auto& table : edit->deleted_tables) {
       line(place + "remove table " + std::to_string(table.number) + " from level " +
            std::to_string(table.level));
     }
     for (const auto& table : edit->added_tables) {
-      line(place + "add table " + std::to_string(table.meta.number) + " to level " +
-           std::to_string(table.level) + ": " + std::to_string(table.meta.file_bytes) + " bytes, " +
-           std::to_string(table.meta.entries) + " entries, " + std::to_string(table.meta.deletes) +
-           " deletes, " + DescribeInternalKey(table.meta.smallest) + " .. " +
-           DescribeInternalKey(table.meta.largest));
+      const TableMeta& meta = table.meta;
+      line(place + "add table " + std::to_string(meta.number) + " to level " +
+           std::to_string(table.level) + ": " + std::to_string(meta.file_bytes) + " bytes, " +
+           std::to_string(meta.entries) + " entries, " + std::to_string(meta.deletes) +
+           " deletes, " + std::to_string(meta.longest_dead_run) + " dead in a row, " +
+           std::to_string(meta.hidden_bytes) + " bytes hidden, sequences " +
+           std::to_string(meta.smallest_sequence) + " to " + std::to_string(meta.largest_sequence) +
+           ", " + DescribeInternalKey(meta.smallest) + " .. " + DescribeInternalKey(meta.largest));
     }
     for (const BlobFileMeta& meta : edit->blob_files) {
       line(place + "blob file " + std::to_string(meta.logical) + " is " +
@@ -192,8 +201,10 @@ Status DumpManifest(env::FileSystem* files, const std::string& path, const LineS
     }
     for (const auto& [logical, change] : edit->blob_changes) {
       line(place + "blob file " + std::to_string(logical) + ": " +
-           std::to_string(change.added.Count()) + " pointers come, " +
-           std::to_string(change.removed.Count()) + " go");
+           std::to_string(change.added.Count()) + " pointers come, for " +
+           std::to_string(change.added_bytes) + " bytes, " +
+           std::to_string(change.removed.Count()) + " go, for " +
+           std::to_string(change.removed_bytes) + " bytes");
     }
     for (const uint64_t logical : edit->removed_blob_files) {
       line(place + "remove blob file " + std::to_string(logical));

@@ -7,20 +7,19 @@
 
 namespace kvfs::engine {
 
-// How often something took time, and how much in all. Thread-safe.
-class TimeMeter {
+// How often something happened, and how much it came to in all. Thread-safe.
+class Meter {
  public:
-  void Note(int64_t micros) {
+  void Note(uint64_t amount) {
     count_.fetch_add(1, std::memory_order_relaxed);
-    micros_.fetch_add(static_cast<uint64_t>(std::max<int64_t>(micros, 0)),
-                      std::memory_order_relaxed);
+    sum_.fetch_add(amount, std::memory_order_relaxed);
   }
   uint64_t count() const { return count_.load(std::memory_order_relaxed); }
-  uint64_t micros() const { return micros_.load(std::memory_order_relaxed); }
+  uint64_t sum() const { return sum_.load(std::memory_order_relaxed); }
 
  private:
   std::atomic<uint64_t> count_{0};
-  std::atomic<uint64_t> micros_{0};
+  std::atomic<uint64_t> sum_{0};
 };
 
 // How fast something has been of late: a moving average. Its owner locks.

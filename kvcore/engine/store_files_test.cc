@@ -12,6 +12,7 @@
 #include "kvcore/engine/log_writer.h"
 #include "kvcore/engine/table_builder.h"
 #include "kvcore/engine/table_cache.h"
+#include "kvcore/engine/version_set.h"
 #include "kvcore/engine/write_batch.h"
 #include "kvcore/env/posix/posix_file_system.h"
 #include "tests/support/temp_directory.h"
@@ -209,7 +210,46 @@ TEST_F(StoreFilesTest, DumpsSayWhatIsThere) {
   EXPECT_THAT(lines, Contains(HasSubstr("logical 9")));
   EXPECT_THAT(lines, Contains(HasSubstr("ordinal 0 at 40: stored 32")));
 
-  EXPECT_EQ(Dump(FileKind::kManifest, 1, &status).size(), 0u);
+  VersionEdit edit;
+  edit.next_file_number = 11;
+  edit.log_number = 12;
+  edit.last_sequence = 13;
+  edit.durable_sequence = 14;
+  edit.deleted_tables.push_back({1, 15});
+  Bytes largest;
+  AppendInternalKey("z", 20, EntryType::kValue, &largest);
+  edit.added_tables.push_back({2,
+                               {.number = 16,
+                                .file_bytes = 17,
+                                .entries = 18,
+                                .deletes = 3,
+                                .longest_dead_run = 2,
+                                .hidden_bytes = 19,
+                                .smallest_sequence = 20,
+                                .largest_sequence = 21,
+                                .smallest = largest,
+                                .largest = largest}});
+  edit.blob_files.push_back({.logical = 22, .physical = 23, .file_bytes = 25, .record_bytes = 24});
+  edit.removed_blob_files.push_back(26);
+  edit.blob_changes[22].added.Insert(1);
+  edit.blob_changes[22].added_bytes = 27;
+  edit.blob_changes[22].removed.Insert(2);
+  edit.blob_changes[22].removed_bytes = 28;
+  ASSERT_TRUE(WriteManifest(&files_, directory_.path(), 4, edit).ok());
+  lines = Dump(FileKind::kManifest, 4, &status);
+  EXPECT_TRUE(status.ok()) << status.ToString();
+  for (const char* field :
+       {"next file 11", "log 12", "last sequence 13", "durable sequence 14",
+        "remove table 15 from level 1",
+        "add table 16 to level 2: 17 bytes, 18 entries, 3 deletes, 2 dead in a row, "
+        "19 bytes hidden, sequences 20 to 21, \"7a\" @ 20 value .. ",
+        "blob file 22 is 23, 25 bytes, 24 in records", "remove blob file 26",
+        "blob file 22: 1 pointers come, for 27 bytes, 1 go, for 28 bytes"}) {
+    EXPECT_THAT(lines, Contains(HasSubstr(field)));
+  }
+  EXPECT_EQ(lines.size(), 9u);
+
+  EXPECT_EQ(Dump(FileKind::kLock, 0, &status).size(), 0u);
   EXPECT_EQ(status.code(), Code::kInvalidArgument);
   EXPECT_EQ(Dump(FileKind::kLog, 99, &status).size(), 0u);
   EXPECT_EQ(status.code(), Code::kNotFound);

@@ -35,6 +35,22 @@ void FillEngineStats(const engine::Stats& stats, admin::EngineStats* out) {
   out->set_cache_misses(stats.cache_misses);
   out->set_memory_bytes(stats.memory_bytes);
   out->set_pending_compaction_bytes(stats.pending_compaction_bytes);
+  out->set_needed_blob_bytes(stats.needed_blob_bytes);
+  out->set_waiting_deletion_bytes(stats.waiting_deletion_bytes);
+  out->set_flushes(stats.flushes);
+  out->set_flushed_bytes(stats.flushed_bytes);
+  out->set_compactions(stats.compactions);
+  out->set_compaction_read_bytes(stats.compaction_read_bytes);
+  out->set_compaction_written_bytes(stats.compaction_written_bytes);
+  out->set_blob_rewrites(stats.blob_rewrites);
+  out->set_blob_rewritten_bytes(stats.blob_rewritten_bytes);
+  out->set_delays(stats.delays);
+  out->set_delay_micros(stats.delay_micros);
+  out->set_stalls(stats.stalls);
+  out->set_stall_micros(stats.stall_micros);
+  out->set_running_compactions(stats.running_compactions);
+  out->set_write_amplification(stats.WriteAmplification());
+  out->set_space_amplification(stats.SpaceAmplification());
   if (!stats.background_error.ok()) {
     out->set_background_error(stats.background_error.ToString());
   }

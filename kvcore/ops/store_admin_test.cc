@@ -88,6 +88,9 @@ TEST_F(StoreAdminTest, EngineStatsAndCompaction) {
     tables += level.tables();
   }
   EXPECT_GT(tables, 0u);
+  EXPECT_GT(stats.engine_stats().stats().flushes(), 0u);
+  EXPECT_GT(stats.engine_stats().stats().write_amplification(), 0);
+  EXPECT_GE(stats.engine_stats().stats().space_amplification(), 1);
   request.mutable_verify();
   EXPECT_TRUE(StatusOf(Ask(request)).ok());
 }

@@ -63,6 +63,22 @@ json ToJson(const admin::EngineStats& stats) {
           {"cache_misses", stats.cache_misses()},
           {"memory_bytes", stats.memory_bytes()},
           {"pending_compaction_bytes", stats.pending_compaction_bytes()},
+          {"needed_blob_bytes", stats.needed_blob_bytes()},
+          {"waiting_deletion_bytes", stats.waiting_deletion_bytes()},
+          {"flushes", stats.flushes()},
+          {"flushed_bytes", stats.flushed_bytes()},
+          {"compactions", stats.compactions()},
+          {"compaction_read_bytes", stats.compaction_read_bytes()},
+          {"compaction_written_bytes", stats.compaction_written_bytes()},
+          {"blob_rewrites", stats.blob_rewrites()},
+          {"blob_rewritten_bytes", stats.blob_rewritten_bytes()},
+          {"delays", stats.delays()},
+          {"delay_micros", stats.delay_micros()},
+          {"stalls", stats.stalls()},
+          {"stall_micros", stats.stall_micros()},
+          {"running_compactions", stats.running_compactions()},
+          {"write_amplification", stats.write_amplification()},
+          {"space_amplification", stats.space_amplification()},
           {"background_error", stats.background_error()}};
 }
 

@@ -34,6 +34,18 @@ std::string Octal(uint32_t mode) {
   return text;
 }
 
+std::string Ratio(double value) {
+  char text[32];
+  std::snprintf(text, sizeof(text), "%.2f", value);
+  return text;
+}
+
+std::string Seconds(uint64_t micros) {
+  char text[32];
+  std::snprintf(text, sizeof(text), "%.3f s", static_cast<double>(micros) / 1e6);
+  return text;
+}
+
 void AddEngine(const admin::EngineStats& stats, Facts* facts) {
   facts->Heading("Engine");
   facts->Add("on disk", FormatSize(stats.disk_bytes()));
@@ -48,7 +60,20 @@ void AddEngine(const admin::EngineStats& stats, Facts* facts) {
   facts->Add("written", FormatSize(stats.user_bytes_written()) + " by users, " +
                             FormatSize(stats.disk_bytes_written()) + " to the disk");
   facts->Add("fdatasync calls", Count(stats.syncs()));
+  facts->Add("amplification", Ratio(stats.write_amplification()) + " times written, " +
+                                  Ratio(stats.space_amplification()) + " times the space needed");
+  facts->Add("flushes", Count(stats.flushes()) + ", " + FormatSize(stats.flushed_bytes()));
+  facts->Add("compactions", Count(stats.compactions()) + ", " +
+                                FormatSize(stats.compaction_read_bytes()) + " read, " +
+                                FormatSize(stats.compaction_written_bytes()) + " written; " +
+                                Count(stats.running_compactions()) + " under way");
+  facts->Add("blob files rewritten",
+             Count(stats.blob_rewrites()) + ", " + FormatSize(stats.blob_rewritten_bytes()));
   facts->Add("to be compacted", FormatSize(stats.pending_compaction_bytes()));
+  facts->Add("to be deleted", FormatSize(stats.waiting_deletion_bytes()));
+  facts->Add("writers held back",
+             Count(stats.delays()) + " times, " + Seconds(stats.delay_micros()) + "; stopped " +
+                 Count(stats.stalls()) + " times, " + Seconds(stats.stall_micros()));
   if (!stats.background_error().empty()) {
     facts->Add("STOPPED WRITING", stats.background_error());
   }
