@@ -11,6 +11,7 @@
 
 #include "kvcore/engine/db.h"
 #include "kvcore/env/sim/sim_world.h"
+#include "tests/crash/engine_script.h"
 
 namespace kvfs::engine {
 namespace {
@@ -23,38 +24,6 @@ using env::sim::SimWorld;
 using env::sim::Uniform;
 
 constexpr char kDirectory[] = "/store";
-constexpr char kNumberKey[] = "number";
-using Contents = std::map<Bytes, Bytes>;
-
-// One write of the workload: what it puts and deletes follows from seed and number alone, so the
-// state after any prefix can be computed again.
-struct Change {
-  Bytes key;
-  std::optional<Bytes> value;
-  bool blob = false;
-};
-
-std::vector<Change> Changes(uint64_t seed, uint64_t number) {
-  SimRandom random(seed * 1000003 + number);
-  std::vector<Change> changes;
-  const uint64_t count = 1 + Uniform(random, 4);
-  for (uint64_t i = 0; i < count; ++i) {
-    Change change;
-    change.key = "key" + std::to_string(Uniform(random, 40));
-    if (Uniform(random, 4) != 0) {
-      change.blob = Uniform(random, 4) == 0;
-      const uint64_t size = change.blob ? 200 + Uniform(random, 6000) : Uniform(random, 300);
-      Bytes value(size, '\0');
-      for (char& c : value) {
-        c = static_cast<char>('a' + Uniform(random, 4));
-      }
-      change.value = value + std::to_string(number);
-    }
-    changes.push_back(std::move(change));
-  }
-  changes.push_back({kNumberKey, std::to_string(number), false});
-  return changes;
-}
 
 Options RandomOptions(uint64_t seed) {
   SimRandom random(seed * 7919 + 1);
@@ -80,39 +49,11 @@ struct History {
   Contents After(uint64_t seed, size_t count, bool with_maybe) const {
     Contents contents;
     for (size_t i = 0; i < count + (with_maybe ? 1 : 0); ++i) {
-      for (const Change& change : Changes(seed, i < count ? returned[i] : *maybe)) {
-        if (change.value) {
-          contents[change.key] = *change.value;
-        } else {
-          contents.erase(change.key);
-        }
-      }
+      Apply(Changes(seed, i < count ? returned[i] : *maybe), &contents);
     }
     return contents;
   }
 };
-
-Result<Contents> ReadAll(Db* db) {
-  Contents contents;
-  auto it = db->NewIterator({});
-  for (it->SeekToFirst(); it->Valid(); it->Next()) {
-    const Bytes key(it->key());
-    const Bytes value(it->value());
-    if (!it->Valid()) {
-      break;  // a blob could not be read
-    }
-    contents[key] = value;
-  }
-  KVFS_RETURN_IF_ERROR(it->status());
-  for (const auto& [key, value] : contents) {
-    auto got = db->Get(key);
-    KVFS_RETURN_IF_ERROR(got.status());
-    if (*got != value) {
-      return Status::Corruption("get and iterator differ at " + key);
-    }
-  }
-  return contents;
-}
 
 class Workload {
  public:
@@ -141,20 +82,8 @@ class Workload {
 
   Status WriteOne(uint64_t number, History* history) {
     KVFS_RETURN_IF_ERROR(world_.Run(db_->Admit(1000)));
-    WriteBatch batch;
-    for (const Change& change : Changes(seed_, number)) {
-      if (!change.value) {
-        const auto pointer = db_->GetBlobPointer(change.key);
-        pointer.ok() ? batch.DeleteBlob(change.key, *pointer) : batch.Delete(change.key);
-      } else if (change.blob) {
-        KVFS_ASSIGN_OR_RETURN(const BlobPointer pointer, db_->PutBlob(*change.value));
-        batch.PutBlob(change.key, pointer);
-      } else {
-        batch.Put(change.key, *change.value);
-      }
-    }
     history->maybe = number;
-    auto position = db_->Write(batch);
+    const auto position = engine::Write(db_.get(), Changes(seed_, number));
     KVFS_RETURN_IF_ERROR(position.status());
     history->returned.push_back(number);
     history->maybe.reset();

@@ -12,8 +12,9 @@ namespace kvfs::test {
 
 class TempDirectory {
  public:
-  TempDirectory() {
-    std::string pattern = (std::filesystem::temp_directory_path() / "kvfs_test_XXXXXX").string();
+  explicit TempDirectory(
+      const std::filesystem::path& parent = std::filesystem::temp_directory_path()) {
+    std::string pattern = (parent / "kvfs_test_XXXXXX").string();
     const char* made = ::mkdtemp(pattern.data());
     assert(made != nullptr);
     path_ = made;
