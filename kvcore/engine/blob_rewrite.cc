@@ -1,5 +1,7 @@
 #include "kvcore/engine/blob_rewrite.h"
 
+#include <utility>
+
 #include "kvcore/engine/file_names.h"
 
 namespace kvfs::engine {
@@ -33,7 +35,6 @@ Result<std::unique_ptr<BlobRewrite>> BlobRewrite::Start(const env::Env& env,
 
 Result<bool> BlobRewrite::Step(uint64_t budget) {
   uint64_t used = 0;
-  const uint64_t before = writer_->Size();
   for (; next_ < entries_.size() && used < budget; ++next_) {
     const BlobIndex::Entry& entry = entries_[next_];
     if (!needed_.Contains(entry.ordinal)) {
@@ -45,7 +46,8 @@ Result<bool> BlobRewrite::Step(uint64_t budget) {
     record_bytes_ += record.size();
   }
   if (next_ < entries_.size()) {
-    writer_->StartWriteback(before, writer_->Size() - before);
+    const uint64_t begin = std::exchange(writeback_end_, writer_->Size());
+    writer_->StartWriteback(begin, writeback_end_ - begin);
     return false;
   }
   KVFS_RETURN_IF_ERROR(writer_->Finish());

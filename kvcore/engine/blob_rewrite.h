@@ -45,6 +45,7 @@ class BlobRewrite {
   size_t next_ = 0;
   uint64_t record_bytes_ = 0;
   std::unique_ptr<BlobFileWriter> writer_;
+  uint64_t writeback_end_ = 0;  // write-out has begun up to here
   VersionEdit edit_;
   bool released_ = false;
 };

@@ -2,6 +2,7 @@
 // named; nobody is given wrong data. Directories that are not ours are left alone.
 #include <gtest/gtest.h>
 
+#include <regex>
 #include <set>
 
 #include "kvcore/engine/db_test_support.h"
@@ -111,6 +112,9 @@ TEST_F(DbDamageTest, EveryFlippedByteIsFoundAndNamed) {
         continue;
       }
       ASSERT_TRUE(read.code() == Code::kCorruption || read.code() == Code::kInvalidArgument)
+          << read.ToString();
+      ASSERT_TRUE(read.code() != Code::kCorruption ||
+                  std::regex_search(std::string(read.message()), std::regex(" at [0-9]+")))
           << read.ToString();
       const Bytes bare = name.substr(0, name.find('.'));
       ASSERT_NE(read.message().find(file->kind == FileKind::kFormat ? "/store" : bare),

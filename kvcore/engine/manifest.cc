@@ -10,7 +10,7 @@ namespace kvfs::engine {
 namespace {
 
 Status BadCurrent(const std::string& directory, const std::string& what) {
-  return Status::Corruption(FilePath(directory, FileKind::kCurrent) + ": " + what);
+  return Status::Corruption(FilePath(directory, FileKind::kCurrent) + " at 0: " + what);
 }
 
 }  // namespace
