@@ -157,14 +157,13 @@ class Picker {
     return std::nullopt;
   }
 
+  // Level by level, so that what comes down is merged with all that is above it first.
   std::optional<Compaction> Everything() {
     const int deepest = version_->DeepestLevel();
     for (int level = 0; level < deepest || level == 0; ++level) {
-      if (Tables(level).empty()) {
-        continue;
+      if (!Tables(level).empty()) {
+        return level == 0 ? OldestOfLevel0() : FirstFree(level);
       }
-      return level == 0 ? OldestOfLevel0()
-                        : Free(Down(version_, options_, level, {Tables(level).front()}, true));
     }
     return std::nullopt;
   }
@@ -207,6 +206,15 @@ class Picker {
         continue;
       }
       if (auto picked = Free(Down(version_, options_, 0, Closure(*version_, *table), true))) {
+        return picked;
+      }
+    }
+    return std::nullopt;
+  }
+
+  std::optional<Compaction> FirstFree(int level) const {
+    for (const auto& table : Tables(level)) {
+      if (auto picked = Free(Down(version_, options_, level, {table}, true))) {
         return picked;
       }
     }

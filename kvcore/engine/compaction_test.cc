@@ -162,6 +162,15 @@ TEST_F(PickerTest, EverythingEndsInOneLevel) {
   EXPECT_FALSE(Pick({.everything = true}).has_value());
 }
 
+TEST_F(PickerTest, EverythingSinksInSeveralPlacesAtOnce) {
+  Add(1, "a", "c");  // 1
+  Add(1, "d", "f");  // 2
+  Add(2, "x", "z");  // 3
+  EXPECT_EQ(Start({.everything = true}), (std::vector<uint64_t>{1}));
+  EXPECT_EQ(Start({.everything = true}), (std::vector<uint64_t>{2}));
+  EXPECT_EQ(Start({.everything = true}), (std::vector<uint64_t>{}));
+}
+
 TEST_F(PickerTest, SeveralRunWhereTheyDoNotMeet) {
   Add(1, "a", "c", 20'000);  // 1
   Add(1, "d", "f", 20'000);  // 2
