@@ -66,6 +66,8 @@ class SimFaults {
   void Inject(SimFault fault) { faults_.push_back(std::move(fault)); }
   // The nth mutating operation from now on and every operation after it, reads too, fail.
   void PowerOffAt(uint64_t nth_mutating) { until_off_ = nth_mutating; }
+  // Every operation fails from now on.
+  void PowerOff() { off_ = true; }
   bool IsOff() const { return off_; }
   void Clear() {
     faults_.clear();

@@ -206,6 +206,11 @@ void SimFileSystem::PowerOffAt(uint64_t nth_mutating) {
   state_->faults.PowerOffAt(nth_mutating);
 }
 
+void SimFileSystem::PowerOff() {
+  std::lock_guard lock(state_->mutex);
+  state_->faults.PowerOff();
+}
+
 bool SimFileSystem::IsOff() const {
   std::lock_guard lock(state_->mutex);
   return state_->faults.IsOff();

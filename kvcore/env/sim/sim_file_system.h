@@ -58,6 +58,7 @@ class SimFileSystem final : public FileSystem {
   // To stop a machine at its Nth I/O: PowerOffAt(N), run until everything has failed, destroy what
   // runs on it, Crash. From the Nth mutating operation on, all fail and none has any effect.
   void PowerOffAt(uint64_t nth_mutating);
+  void PowerOff();  // at once
   bool IsOff() const;
   void ClearFaults();  // and power on
   uint64_t OperationCount(OpKinds kinds = kMutatingOps) const;

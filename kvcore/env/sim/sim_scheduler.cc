@@ -76,6 +76,8 @@ bool SimScheduler::RunOne() {
   if (shuffle_) {
     it += static_cast<std::ptrdiff_t>(Uniform(random_, queue->size()));
   }
+  Note(static_cast<uint64_t>(now_));
+  Note(it->id);
   Work work = std::move(it->work);
   queue->erase(it);
   running_ = true;
@@ -84,6 +86,8 @@ bool SimScheduler::RunOne() {
   running_ = false;
   return true;
 }
+
+void SimScheduler::Note(uint64_t event) { trace_hash_ = SimRandom(trace_hash_ ^ event).Next(); }
 
 void SimScheduler::RunUntilIdle() {
   while (RunOne()) {

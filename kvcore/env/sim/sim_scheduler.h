@@ -32,6 +32,11 @@ class SimScheduler final : public Scheduler {
 
   int64_t NowMicros() const { return now_; }
 
+  // A hash of everything that has run so far and when, and of what was noted: two runs of one seed
+  // that differ anywhere differ in it.
+  uint64_t trace_hash() const { return trace_hash_; }
+  void Note(uint64_t event);
+
   // Runs what is ready, and what that makes ready, without moving time.
   void RunUntilIdle();
   // Runs everything that is due in the next `micros` and leaves time there.
@@ -69,6 +74,7 @@ class SimScheduler final : public Scheduler {
   const bool shuffle_;
   int64_t now_ = 0;
   bool running_ = false;
+  uint64_t trace_hash_ = 0;
   TimerId last_id_ = 0;
   std::deque<Item> ready_[kPriorityCount];
   std::map<TimerKey, Timer> timers_;

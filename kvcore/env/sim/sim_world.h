@@ -10,40 +10,12 @@
 
 #include "kvcore/base/task.h"
 #include "kvcore/env/env.h"
-#include "kvcore/env/sim/sim_clock.h"
-#include "kvcore/env/sim/sim_file_system.h"
+#include "kvcore/env/sim/sim_env.h"
 #include "kvcore/env/sim/sim_message_bus.h"
 #include "kvcore/env/sim/sim_random.h"
 #include "kvcore/env/sim/sim_scheduler.h"
 
 namespace kvfs::env::sim {
-
-// One simulated machine: what it does not share with the others.
-class SimEnv {
- public:
-  SimEnv(SimScheduler* scheduler, SimMessageBus* bus, uint64_t seed)
-      : scheduler_(scheduler), bus_(bus), clock_(scheduler), random_(seed) {}
-
-  Env env() {
-    return {.clock = &clock_,
-            .scheduler = scheduler_,
-            .files = files_.get(),
-            .random = &random_,
-            .bus = bus_};
-  }
-  SimClock& clock() { return clock_; }
-  SimRandom& random() { return random_; }
-  SimFileSystem& files() { return *files_; }
-  // Puts another disk into the machine. REQUIRES: nothing runs on it.
-  void SetFiles(std::unique_ptr<SimFileSystem> files) { files_ = std::move(files); }
-
- private:
-  SimScheduler* const scheduler_;
-  SimMessageBus* const bus_;
-  SimClock clock_;
-  SimRandom random_;
-  std::unique_ptr<SimFileSystem> files_ = std::make_unique<SimFileSystem>();
-};
 
 struct SimOptions {
   uint64_t seed = 1;
@@ -60,6 +32,7 @@ class SimWorld {
   // For the script of the simulation: crashes, workloads. Apart from what the machines draw.
   SimRandom& random() { return random_; }
   SimEnv& machine(size_t index) { return *machines_[index]; }
+  size_t machine_count() const { return machines_.size(); }
 
   // The first machine; often the only one.
   Env env() { return machine(0).env(); }
@@ -70,6 +43,7 @@ class SimWorld {
   T Run(Task<T> task) {
     return scheduler_.Run(std::move(task));
   }
+  uint64_t trace_hash() const { return scheduler_.trace_hash(); }
   void RunUntilIdle() { scheduler_.RunUntilIdle(); }
   void RunFor(int64_t micros) { scheduler_.RunFor(micros); }
 

@@ -2,6 +2,7 @@
 
 #include <gtest/gtest.h>
 
+#include <algorithm>
 #include <set>
 #include <string>
 #include <vector>
@@ -204,6 +205,51 @@ TEST_F(SimMessageBusTest, CutsOneWay) {
   EXPECT_TRUE(Send(1, 2, "again").ok());
   scheduler_.RunFor(1000);
   EXPECT_EQ(got_.back(), "again");
+}
+
+TEST_F(SimMessageBusTest, PartitionsBothWays) {
+  for (NodeId node = 1; node <= 4; ++node) {
+    Listen(node);
+  }
+  EXPECT_EQ(bus_.Partition({1, 2}).size(), 8u);
+  for (NodeId from = 1; from <= 4; ++from) {
+    for (NodeId to = 1; to <= 4; ++to) {
+      EXPECT_TRUE(Send(from, to, (from <= 2) == (to <= 2) ? "within" : "across").ok());
+    }
+  }
+  scheduler_.RunFor(1000);
+  EXPECT_EQ(got_, std::vector<Bytes>(8, "within"));
+  bus_.MendAll();
+  EXPECT_TRUE(Send(1, 4, "across").ok());
+  scheduler_.RunFor(1000);
+  EXPECT_EQ(got_.back(), "across");
+}
+
+TEST_F(SimMessageBusTest, AClogHoldsBackWhatIsSentAndWhatIsUnderWay) {
+  Listen(2);
+  EXPECT_TRUE(Send(1, 2, "under way").ok());
+  bus_.Clog(1, 2, 50'000);
+  EXPECT_TRUE(Send(1, 2, "sent").ok());
+  EXPECT_TRUE(Send(3, 2, "other link").ok());
+  scheduler_.RunFor(49'000);
+  EXPECT_EQ(got_, std::vector<Bytes>{"other link"});
+  scheduler_.RunFor(2000);
+  EXPECT_EQ(got_.size(), 3u);
+  EXPECT_TRUE(Send(1, 2, "prompt").ok());
+  scheduler_.RunFor(1000);
+  EXPECT_EQ(got_.back(), "prompt");
+}
+
+TEST_F(SimMessageBusTest, ALateMessageIsOvertaken) {
+  Listen(2);
+  bus_.SetDefaultLink({.lateness = 0.5, .max_late_micros = 100'000});
+  for (int i = 0; i < 100; ++i) {
+    EXPECT_TRUE(Send(1, 2, std::to_string(100 + i)).ok());
+    scheduler_.RunFor(1000);
+  }
+  scheduler_.RunFor(100'000);
+  EXPECT_EQ(got_.size(), 100u);
+  EXPECT_FALSE(std::is_sorted(got_.begin(), got_.end()));
 }
 
 }  // namespace

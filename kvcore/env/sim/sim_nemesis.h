@@ -1,0 +1,113 @@
+// SimNemesis: makes things go wrong in a SimWorld, by a plan drawn from a seed, until
+// it is told to be quiet. What it did is kept as text, for whoever looks at a failing
+// seed.
+//
+// The nodes on the machines are the test's: it is told when a machine was killed, and
+// when it is to start again. Owned by the test, destroyed before the world.
+// Single-threaded.
+#pragma once
+
+#include <functional>
+#include <map>
+#include <string>
+#include <vector>
+
+#include "kvcore/env/sim/sim_world.h"
+
+namespace kvfs::env::sim {
+
+enum class FaultKind : uint8_t {
+  kPartition,  // no message passes between two groups of nodes
+  kOneWayCut,  // none passes from one node to another
+  kClog,       // all from one node to another are late, together
+  kPause,      // a machine stands still
+  kKill,       // a machine dies and starts again
+  kClockJump,  // a wall clock is set, or goes too fast or too slow
+};
+inline constexpr int kFaultKindCount = 6;
+std::string_view FaultKindName(FaultKind kind);
+
+struct FaultPlan {
+  LinkOptions link;               // of every link, until the quiet
+  std::vector<FaultKind> kinds;   // those that happen
+  int64_t mean_gap_micros = 0;    // between the beginnings of two faults
+  int64_t mean_fault_micros = 0;  // how long one lasts
+  CrashMode crash_mode = CrashMode::kProcessDeath;
+
+  std::string ToString() const;
+};
+
+// What a plan may hold at the most; a drawn one leaves out some of it.
+struct FaultBounds {
+  double max_loss = 0.15;
+  double max_duplication = 0.15;
+  double max_lateness = 0.2;
+  int64_t max_late_micros = 300'000;
+  int64_t min_gap_micros = 100'000;
+  int64_t max_gap_micros = 3'000'000;
+  int64_t max_fault_micros = 3'000'000;
+  std::vector<FaultKind> kinds = {FaultKind::kPartition, FaultKind::kOneWayCut,
+                                  FaultKind::kClog,      FaultKind::kPause,
+                                  FaultKind::kKill,      FaultKind::kClockJump};
+  std::vector<CrashMode> crash_modes = {CrashMode::kProcessDeath};
+};
+FaultPlan DrawFaultPlan(const FaultBounds& bounds, Random& random);
+
+class SimNemesis {
+ public:
+  struct Hooks {
+    std::function<void(size_t machine)> killed;  // after SimEnv::Kill
+    std::function<void(size_t machine)> start;
+  };
+
+  // Without hooks the plan must hold no kills.
+  SimNemesis(SimWorld* world, FaultPlan plan, Hooks hooks = {});
+  ~SimNemesis();
+  SimNemesis(const SimNemesis&) = delete;
+  SimNemesis& operator=(const SimNemesis&) = delete;
+
+  void Start();
+  // Ends every fault at once and begins no other: links mended and prompt, clocks running at their
+  // right speed, machines awake and started.
+  void Quieten();
+
+  const std::vector<std::string>& log() const { return log_; }
+  // How many faults of a kind there were.
+  int Count(FaultKind kind) const { return counts_[static_cast<size_t>(kind)]; }
+
+ private:
+  struct Fault {
+    Scheduler::TimerId timer = 0;
+    std::function<void()> end;
+  };
+
+  void PlanNext();
+  void Begin(FaultKind kind);
+  void BeginPartition();
+  void BeginOneWayCut();
+  void BeginClog();
+  void BeginPause();
+  void BeginKill();
+  void JumpClock();
+  // Undoes a fault when its time is over, or when quiet comes.
+  void EndLater(std::function<void()> end);
+  void Log(const std::string& line);
+  size_t DrawMachine() { return Uniform(random_, world_->machine_count()); }
+  int64_t DrawAround(int64_t mean);
+  // Two different nodes. False: there are none.
+  bool DrawLink(SimMessageBus::Link* link);
+
+  SimWorld* const world_;
+  const FaultPlan plan_;
+  const Hooks hooks_;
+  SimRandom random_;
+  Scheduler::TimerId next_ = 0;
+  bool started_ = false;
+  uint64_t last_fault_ = 0;
+  std::map<uint64_t, Fault> faults_;  // those that last
+  std::vector<bool> dead_;
+  std::vector<std::string> log_;
+  int counts_[kFaultKindCount] = {};
+};
+
+}  // namespace kvfs::env::sim
