@@ -48,6 +48,7 @@ void DbImpl::RetryLater() {
     return;
   }
   retry_armed_ = true;
+  space_short_ = true;
   deleter_.Hurry();
   waiters_.WakeAll();
   tasks_.PostAfter(kRetryMicros, env::Priority::kFlush, [this] {

@@ -79,7 +79,8 @@ Result<bool> DbImpl::PickBlobWork() {
     // When everything is to be collected, compactions first: they make more of it.
     const double least =
         compact_all_ > 0 && compactions_.empty() ? kLeastGarbage : options_.blob_garbage_ratio;
-    if (!(worst >= least || (much && worst > kLeastGarbage))) {
+    const bool room = !space_short_ || compactions_.empty();
+    if (!room || !(worst >= least || (much && worst > kLeastGarbage))) {
       victim = 0;
     }
     if (victim != 0) {

@@ -38,8 +38,9 @@ bool DbImpl::StartCompaction() {
   {
     const std::lock_guard lock(mutex_);
     work_wanted_ = false;
-    if (compactions_.size() >= options_.compactions || failed_.load(std::memory_order_acquire) ||
-        retry_armed_) {
+    // Each needs room for its outputs before it frees any.
+    const size_t most = space_short_ ? 1 : options_.compactions;
+    if (compactions_.size() >= most || failed_.load(std::memory_order_acquire) || retry_armed_) {
       return false;
     }
     version = versions_.current();
@@ -118,6 +119,7 @@ Status DbImpl::InstallCompaction(CompactionJob* job) {
     if (compaction.level == 0 && !compaction.trivial_move) {
       level0_rate_.Note(TableBytes(compaction.upper), took);
     }
+    space_short_ = false;
     waiters_.WakeAll();
   });
 }

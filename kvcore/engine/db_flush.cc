@@ -135,6 +135,7 @@ Status DbImpl::FlushOldest(const std::shared_ptr<MemLog>& memlog) {
     }
     assert(immutable_.front() == memlog);
     immutable_.pop_front();
+    space_short_ = false;
     flush_rate_.Note(memlog->memtable->ApproximateBytes(), env_.clock->MonotonicMicros() - started);
     RetireLog(memlog);
   });

@@ -205,6 +205,7 @@ class DbImpl final : public Db {
   bool collecting_ = false;   // [mutex_] a CollectTask is posted or runs
   bool work_wanted_ = false;  // [mutex_] something changed since the last pick
   bool retry_armed_ = false;  // [mutex_] out of space: waiting to try again
+  bool space_short_ = false;  // [mutex_] since the last work for which there was no room
   bool tidy_armed_ = false;   // [mutex_]
   bool tidy_posted_ = false;  // [mutex_]
   bool tidy_aging_ = false;   // [mutex_]
