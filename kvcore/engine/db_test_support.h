@@ -38,6 +38,10 @@ class Machine {
             .random = &random,
             .bus = nullptr};
   }
+  // At most so many tasks, of those that are due.
+  void RunSome(uint64_t tasks) {
+    (void)scheduler->RunUntil([&tasks] { return tasks-- == 0; }, 0);
+  }
   uint64_t Below(uint64_t bound) { return env::sim::Uniform(random, bound); }
   bool OneIn(uint64_t n) { return Below(n) == 0; }
 
