@@ -43,7 +43,7 @@ TEST_P(DbCrashTest, APrefixSurvives) {
   }
 }
 
-INSTANTIATE_TEST_SUITE_P(Seeds, DbCrashTest, ::testing::Range<uint64_t>(1, 61));
+INSTANTIATE_TEST_SUITE_P(Seeds, DbCrashTest, testing::Seeds(60));
 
 // One short workload that touches everything, stopped or disturbed at each I/O in turn.
 class EveryIoTest : public ::testing::TestWithParam<CrashMode> {

@@ -3,6 +3,7 @@
 
 #include <gtest/gtest.h>
 
+#include <cstdlib>
 #include <map>
 #include <memory>
 #include <string>
@@ -17,6 +18,12 @@
 namespace kvfs::engine::testing {
 
 using Contents = std::map<Bytes, Bytes>;
+
+// Seeds of a random test: five times as many with KVFS_LONG.
+inline auto Seeds(uint64_t usual) {
+  const uint64_t count = std::getenv("KVFS_LONG") != nullptr ? 5 * usual : usual;
+  return ::testing::Range<uint64_t>(1, count + 1);
+}
 
 // One machine: its disk outlives the processes that run on it.
 class Machine {

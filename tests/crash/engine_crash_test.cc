@@ -270,7 +270,7 @@ TEST_P(EngineCrash, AFailingOperationLosesNothingThatReturned) {
 // Seeds from the environment: "FIRST COUNT" in KVFS_CRASH_SEEDS.
 std::vector<uint64_t> Seeds() {
   uint64_t first = 1;
-  uint64_t count = 8;
+  uint64_t count = std::getenv("KVFS_LONG") != nullptr ? 60 : 8;
   if (const char* asked = std::getenv("KVFS_CRASH_SEEDS")) {
     std::istringstream(asked) >> first >> count;
   }
