@@ -100,6 +100,11 @@ class DbImpl final : public Db {
   Status TakeUp();          // an existing store: its manifest, and that its files are there
   Status CreateStore();
   Status WriteFormat(const std::string& directory);
+  void StartBackground();
+  // At a clean end: so that a log that is cut later is found out.
+  void NoteDurableEnd();
+
+  // db_recovery.cc
   Status ReplayLogs();
   Status ReplayLog(uint64_t number, bool* ended);
   Status ApplyRecovered(const struct LogPayload& payload);
@@ -108,9 +113,6 @@ class DbImpl final : public Db {
   Result<BlobFileMeta> CopyBlobFile(const BlobState& state);
   Result<BlobFileMeta> FinishInPlace(const BlobState& state);
   Status RemoveLeftovers();
-  // At a clean end: so that a log that is cut later is found out.
-  void NoteDurableEnd();
-  void StartBackground();
 
   // db_write.cc
   Status CheckWritable(uint64_t bytes, bool may_use_reserve);

@@ -5,6 +5,8 @@
 #include <cstdint>
 #include <string>
 
+#include "kvcore/base/status.h"
+
 namespace kvfs::engine {
 
 struct Options {
@@ -49,5 +51,8 @@ struct Options {
   // Refuses every write, touches no file.
   bool read_only = false;
 };
+
+// kInvalidArgument naming the option that is out of its bounds.
+Status CheckOptions(const Options& options);
 
 }  // namespace kvfs::engine
