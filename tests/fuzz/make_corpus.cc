@@ -1,4 +1,4 @@
-// Writes the seeds of the engine's fuzzers: make_corpus DIRECTORY. Run by hand when a format
+// Writes the seeds of the fuzzers: make_corpus DIRECTORY. Run by hand when a format
 // changes; the files are kept with the sources.
 #include <filesystem>
 #include <fstream>
@@ -13,6 +13,8 @@
 #include "kvcore/engine/table_builder.h"
 #include "kvcore/engine/version_edit.h"
 #include "kvcore/engine/write_batch.h"
+#include "kvcore/ring/compute_layout.h"
+#include "kvcore/ring/layout_agreement.h"
 #include "tests/support/bytes_file.h"
 
 namespace kvfs::fuzz {
@@ -153,6 +155,43 @@ Bytes OneEdit() {
   return Bytes(record);
 }
 
+// Two datacentres, one of them with a drained member.
+ring::Layout SampleLayout(uint32_t partition_bits) {
+  ring::LayoutSpec spec;
+  spec.partition_bits = partition_bits;
+  spec.datacentres = {{.name = "a", .replication_factor = 2},
+                      {.name = "b", .replication_factor = 1}};
+  for (uint64_t node = 1; node <= 5; ++node) {
+    spec.members.push_back({.node = node,
+                            .weight = static_cast<uint32_t>(node - 1),
+                            .datacentre = node % 2 == 0 ? "a" : "b",
+                            .zone = "z" + std::to_string(node % 3)});
+  }
+  return *ring::ComputeLayout(spec, nullptr);
+}
+
+Bytes RingLayout(uint32_t partition_bits) { return ring::Encode(SampleLayout(partition_bits)); }
+
+std::shared_ptr<const ring::Layout> LayoutAfter(const ring::Layout& before) {
+  return std::make_shared<const ring::Layout>(*ring::ComputeLayout(before.spec(), &before));
+}
+
+Bytes RingPromise() {
+  return ring::Encode(ring::AgreementMessage{.kind = ring::AgreementMessage::Kind::kPromise,
+                                             .number = 2,
+                                             .ballot = {7, 3},
+                                             .accepted = {6, 2},
+                                             .layout = LayoutAfter(SampleLayout(0))});
+}
+
+Bytes RingState() {
+  const auto decided = std::make_shared<const ring::Layout>(SampleLayout(0));
+  return ring::Encode(ring::AgreementState{.decided = decided,
+                                           .promised = {7, 3},
+                                           .accepted = {6, 2},
+                                           .accepted_layout = LayoutAfter(*decided)});
+}
+
 void MakeAll(const std::filesystem::path& root) {
   Save(root / "batch", "empty", Payload(0));
   Save(root / "batch", "all_tags", Payload(3));
@@ -166,6 +205,10 @@ void MakeAll(const std::filesystem::path& root) {
   Save(root / "blob", "growing", Blob(false));
   Save(root / "manifest", "one_edit", OneEdit());
   Save(root / "manifest", "two_edits", Manifest());
+  Save(root / "ring", "one_partition", "l" + RingLayout(0));
+  Save(root / "ring", "eight_partitions", "l" + RingLayout(3));
+  Save(root / "ring", "promise", "m" + RingPromise());
+  Save(root / "ring", "state", "s" + RingState());
 }
 
 }  // namespace
