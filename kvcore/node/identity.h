@@ -21,7 +21,8 @@ struct Identity {
   uint64_t node_id = 1;
   uint32_t inode_grant = 1;
   std::vector<uint64_t> storage_epochs;  // the present one last; never empty
-  Bytes directory_identity;  // tells the directory from a copy of it; what it is made of is the caller's choice
+  Bytes directory_identity;  // tells the directory from a copy of it; what it is made of is the
+                             // caller's choice
 
   client::StoreInfo ToStoreInfo() const;
 };

@@ -99,8 +99,7 @@ Task<Status> Node::Start(const std::string& directory, bool read_only) {
       replication::PrimaryOptions{.partition_bits = identity_.partition_bits,
                                   .storage_epoch = identity_.storage_epochs.back(),
                                   .one_actor = identity_.storage_epochs.size() == 1,
-                                  .epoch_number = 1,
-                                  .epoch_node = identity_.node_id},
+                                  .epoch = {1, identity_.node_id}},
       &store_, dots_.get(), &hybrid_clock_, env_.clock, env_.scheduler);
   client_ = std::make_unique<client::LocalClient>(
       identity_.ToStoreInfo(), client::LocalClient::Parts{.store = &store_,

@@ -90,8 +90,7 @@ class Checker {
         CheckVersions(key, entry.value());
         break;
       }
-      case KeyKind::kOpId:
-        CheckPlaceOfIndex(parsed, key);
+      case KeyKind::kOutcome:
         break;
       case KeyKind::kChunkData:
         chunk_key_ = key;

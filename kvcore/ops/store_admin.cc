@@ -71,8 +71,8 @@ Status FillPlaces(node::Node* node, admin::ExplainResponse* explain) {
   }
   KVFS_RETURN_IF_ERROR(value.status());
   KVFS_ASSIGN_OR_RETURN(const auto state, replication::DecodePkState(*value));
-  explain->set_epoch_number(state.epoch_number);
-  explain->set_epoch_node(state.epoch_node);
+  explain->set_epoch_number(state.epoch.number);
+  explain->set_epoch_node(state.epoch.node);
   explain->set_seq(state.seq);
   return Status::Ok();
 }

@@ -14,10 +14,11 @@ constexpr char kReservedCkEnd = '\xff';
 constexpr size_t kChunkPkBytes = 1 + sizeof(ChunkId);
 constexpr char kChunkDataCk = 'd';
 constexpr char kChunkRefCk = 'r';
+constexpr size_t kOutcomeCkBytes = 2 + 8 + 8;
 constexpr uint64_t kSignBit = uint64_t{1} << 63;  // flipped, signed numbers sort as unsigned
 
 bool IsChunkPk(ByteView pk) { return pk.size() == kChunkPkBytes && pk[0] == kChunkPk; }
-bool IsIndexPk(ByteView pk) { return pk.size() == 1 && (pk[0] == kWorkPk || pk[0] == kOpIdPk); }
+bool IsWorkPk(ByteView pk) { return pk.size() == 1 && pk[0] == kWorkPk; }
 
 uint16_t LeadingBits(const Sha256Digest& digest) {
   return static_cast<uint16_t>(digest[0] << 8 | digest[1]);
@@ -31,7 +32,7 @@ Status CheckUserPk(ByteView pk) {
   if (pk.empty() || pk.size() > kMaxPkBytes) {
     return Status::InvalidArgument("a partition key has 1 to 64 bytes");
   }
-  if (IsChunkPk(pk) || IsIndexPk(pk)) {
+  if (IsChunkPk(pk) || IsWorkPk(pk)) {
     return Status::InvalidArgument("a partition key reserved by the store");
   }
   return Status::Ok();
@@ -48,7 +49,7 @@ Status CheckUserCk(ByteView ck) {
 }
 
 uint16_t PlaceOf(ByteView pk) {
-  assert(!IsIndexPk(pk));
+  assert(!IsWorkPk(pk));
   if (IsChunkPk(pk)) {
     return PlaceOf(ChunkIdOfPk(pk));
   }
@@ -119,8 +120,9 @@ Bytes WorkItemKey(uint16_t place, const WorkKey& work) {
   return key;
 }
 
-Bytes OpIdKey(uint16_t place, const OpId& id) {
-  Bytes key = PkPrefix(place, ByteView(&kOpIdPk, 1));
+Bytes OutcomeKey(ByteView pk, const OpId& id) {
+  Bytes key = PkPrefix(pk);
+  key.append(kOutcomeCk);
   PutBigEndian64(&key, id.session);
   PutBigEndian64(&key, id.sequence);
   return key;
@@ -159,8 +161,8 @@ Result<ParsedKey> ParseKey(ByteView key, bool check_place) {
   }
   parsed.pk = key.substr(0, pk_size);
   parsed.ck = key.substr(pk_size);
-  if (IsIndexPk(parsed.pk)) {
-    parsed.kind = parsed.pk[0] == kWorkPk ? KeyKind::kWork : KeyKind::kOpId;
+  if (IsWorkPk(parsed.pk)) {
+    parsed.kind = KeyKind::kWork;
     return parsed;
   }
   if (check_place && PlaceOf(parsed.pk) != parsed.place) {
@@ -179,6 +181,8 @@ Result<ParsedKey> ParseKey(ByteView key, bool check_place) {
       return Bad("unknown item of the store");
     }
     parsed.kind = KeyKind::kState;
+  } else if (parsed.ck.starts_with(kOutcomeCk) && parsed.ck.size() == kOutcomeCkBytes) {
+    parsed.kind = KeyKind::kOutcome;
   } else if (!CheckUserCk(parsed.ck).ok()) {
     return Bad("bad clustering key");
   }
@@ -222,14 +226,14 @@ ChunkId ChunkIdOfPk(ByteView pk) {
 }
 
 void EncodePkState(const PkState& state, Bytes* out) {
-  PutVarint64(out, state.epoch_number);
-  PutVarint64(out, state.epoch_node);
+  PutVarint64(out, state.epoch.number);
+  PutVarint64(out, state.epoch.node);
   PutVarint64(out, state.seq);
 }
 
 Result<PkState> DecodePkState(ByteView in) {
   PkState state;
-  if (!GetVarint64(&in, &state.epoch_number) || !GetVarint64(&in, &state.epoch_node) ||
+  if (!GetVarint64(&in, &state.epoch.number) || !GetVarint64(&in, &state.epoch.node) ||
       !GetVarint64(&in, &state.seq) || !in.empty()) {
     return Status::Corruption("state of a partition key: malformed");
   }

@@ -13,6 +13,7 @@
 
 #include "kvcore/base/bytes.h"
 #include "kvcore/base/status.h"
+#include "kvcore/replication/epoch.h"
 #include "kvcore/replication/types.h"
 
 namespace kvfs::replication {
@@ -24,14 +25,16 @@ inline constexpr size_t kMaxWorkIdBytes = 64;  // no less than kMaxPkBytes
 // The kind of work the store gives itself: look whether partition key `id` has any items left.
 inline constexpr uint8_t kSweepWork = 0xff;
 
-// Partition keys the store keeps for itself: these two, one of each per partition, and
-// 'C' + hash. Users' partition keys are anything else.
+// Partition keys the store keeps for itself: 'W', one per partition, and 'C' + hash. Users'
+// partition keys are anything else.
 inline constexpr char kWorkPk = 'W';   // ck = due | kind | id
-inline constexpr char kOpIdPk = 'O';   // ck = session | sequence
 inline constexpr char kChunkPk = 'C';  // + 32 bytes; ck = 'd' or 'r' + reference
 
 // Clustering keys the store keeps for itself in every pk: 0x00... and 0xff...
 inline constexpr char kStateCk = '\x00';  // (epoch, seq) of the pk
+inline constexpr char kOutcomeCk[] =
+    "\xff"
+    "o";  // + session | sequence
 
 // 1..64 bytes and none of the store's own.
 Status CheckUserPk(ByteView pk);
@@ -44,7 +47,7 @@ uint16_t PlaceOf(const ChunkId& id);
 inline uint32_t PartitionOf(uint16_t place, uint32_t partition_bits) {
   return partition_bits == 0 ? 0 : uint32_t{place} >> (16 - partition_bits);
 }
-// The first place of a partition; where its work index and op ids lie.
+// The first place of a partition; where its work index lies.
 inline uint16_t FirstPlace(uint32_t partition, uint32_t partition_bits) {
   return partition_bits == 0 ? uint16_t{0}
                              : static_cast<uint16_t>(partition << (16 - partition_bits));
@@ -64,7 +67,8 @@ Bytes WorkPrefix(uint16_t place);
 // Before every line due at `due_millis` or later, after every other.
 Bytes WorkDuePrefix(uint16_t place, int64_t due_millis);
 Bytes WorkItemKey(uint16_t place, const WorkKey& work);
-Bytes OpIdKey(uint16_t place, const OpId& id);
+// What became of an operation on the pk.
+Bytes OutcomeKey(ByteView pk, const OpId& id);
 
 // The smallest key greater than every key that begins with `prefix`; empty = there is none.
 Bytes PrefixEnd(ByteView prefix);
@@ -76,7 +80,7 @@ enum class KeyKind : uint8_t {
   kItem,       // a user's
   kState,      // (epoch, seq) of pk
   kWork,       // ck, for DecodeWorkCk
-  kOpId,
+  kOutcome,    // of an operation on pk
   kChunkData,  // pk = 'C' + hash
   kChunkRef,   // ck, for DecodeRefCk
 };
@@ -95,14 +99,6 @@ ChunkId ChunkIdOfPk(ByteView pk);  // REQUIRES: of a ParsedKey of a chunk
 
 // ---- the value of a state item ---------------------------------------------
 
-// Which transactions of its pk a replica has applied: number `seq` of epoch (number, node).
-struct PkState {
-  uint64_t epoch_number = 0;
-  uint64_t epoch_node = 0;
-  uint64_t seq = 0;
-
-  bool operator==(const PkState&) const = default;
-};
 void EncodePkState(const PkState& state, Bytes* out);
 Result<PkState> DecodePkState(ByteView in);
 

@@ -60,7 +60,7 @@ TEST(Keys, EveryKindIsRecognised) {
   EXPECT_EQ(kind(PkPrefix("dir") + "name"), KeyKind::kItem);
   EXPECT_EQ(kind(PkPrefix("dir") + Bytes(1, kStateCk)), KeyKind::kState);
   EXPECT_EQ(kind(ChunkDataKey(id)), KeyKind::kChunkData);
-  EXPECT_EQ(kind(OpIdKey(0x1200, {1, 2})), KeyKind::kOpId);
+  EXPECT_EQ(kind(OutcomeKey("dir", {1, 2})), KeyKind::kOutcome);
   const Bytes ref_key = ChunkRefKey(id, ref);
   const auto parsed = ParseKey(ref_key, true);
   ASSERT_TRUE(parsed.ok());

@@ -54,8 +54,7 @@ TxnContext ContextOf(uint64_t epoch, uint64_t counter, bool one_actor) {
   context.place = PlaceOf("dir");
   context.dot = {epoch, counter};
   context.time = 5;
-  context.epoch_number = 1;
-  context.epoch_node = 1;
+  context.epoch = {1, 1};
   context.one_actor = one_actor;
   return context;
 }
@@ -91,10 +90,10 @@ TEST(PlanTxn, ANewEpochBeginsItsSequenceAgain) {
   items.Apply(PlanTxn(PutTxn("v"), context, &items)->writes);
   items.Apply(PlanTxn(PutTxn("v"), context, &items)->writes);
   const Bytes key = PkPrefix("dir") + Bytes(1, kStateCk);
-  EXPECT_EQ(DecodePkState(items.items.at(key)).value(), (PkState{1, 1, 2}));
-  context.epoch_number = 2;
+  EXPECT_EQ(DecodePkState(items.items.at(key)).value(), (PkState{{1, 1}, 2}));
+  context.epoch.number = 2;
   items.Apply(PlanTxn(PutTxn("v"), context, &items)->writes);
-  EXPECT_EQ(DecodePkState(items.items.at(key)).value(), (PkState{2, 1, 1}));
+  EXPECT_EQ(DecodePkState(items.items.at(key)).value(), (PkState{{2, 1}, 1}));
 }
 
 TEST(PlanTxn, DamagedItemsAreCorruptionNotAConflict) {

@@ -173,8 +173,7 @@ Result<Position> Primary::Execute(const Commit& commit, const std::vector<uint16
     context.work_place = FirstPlace(PartitionAt(places[i]), options_.partition_bits);
     context.dot = {options_.storage_epoch, counter++};
     context.time = time;
-    context.epoch_number = options_.epoch_number;
-    context.epoch_node = options_.epoch_node;
+    context.epoch = options_.epoch;
     context.one_actor = options_.one_actor;
     KVFS_ASSIGN_OR_RETURN(TxnPlan plan, PlanTxn(commit.txns[i], context, &items));
     if (plan.failed_assert.has_value()) {

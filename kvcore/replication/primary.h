@@ -29,8 +29,7 @@ struct PrimaryOptions {
   uint32_t partition_bits = 8;  // 0..16
   uint64_t storage_epoch = 0;   // of the dots minted here
   bool one_actor = false;       // no other storage epoch ever wrote to this store
-  uint64_t epoch_number = 1;    // promised for every partition
-  uint64_t epoch_node = 1;
+  Epoch epoch{1, 1};            // promised for every partition
   // Chunks of commits that are not synced, or bring more than this, are written before the locks
   // are taken. Smaller ones go into the batch: one fdatasync makes all of it durable.
   uint64_t inline_sync_bytes = 64u << 10;

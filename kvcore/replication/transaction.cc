@@ -54,7 +54,7 @@ class Planner {
     for (const auto& [work, value] : txn_.work_puts) {
       KVFS_RETURN_IF_ERROR(Put(WorkItemKey(context_.work_place, work), value));
     }
-    if (MayTakeTheLastItem()) {
+    if (!context_.keep_state && MayTakeTheLastItem()) {
       KVFS_RETURN_IF_ERROR(Put(WorkItemKey(context_.work_place, SweepLine()), {}));
     }
     KVFS_RETURN_IF_ERROR(AdvanceState());
@@ -128,17 +128,13 @@ class Planner {
   Status AdvanceState() {
     const Bytes key = Key(ByteView(&kStateCk, 1));
     KVFS_ASSIGN_OR_RETURN(const std::optional<Bytes> stored, items_->Read(key));
-    PkState state;
     if (stored.has_value()) {
-      KVFS_ASSIGN_OR_RETURN(state, DecodePkState(*stored));
+      KVFS_ASSIGN_OR_RETURN(plan_.previous, DecodePkState(*stored));
     }
-    if (state.epoch_number != context_.epoch_number || state.epoch_node != context_.epoch_node) {
-      state = {context_.epoch_number, context_.epoch_node, 0};
-    }
-    ++state.seq;
+    plan_.next = After(plan_.previous, context_.epoch);
     StoreWrite& write = plan_.writes.emplace_back();
     write.key = key;
-    EncodePkState(state, &write.value);
+    EncodePkState(plan_.next, &write.value);
     return Status::Ok();
   }
 

@@ -19,17 +19,21 @@ struct TxnContext {
   uint16_t work_place = 0;  // where the partition's work index lies
   versioning::Dot dot;      // minted for this transaction
   versioning::HybridTime time = 0;
-  uint64_t epoch_number = 0;  // under which the primary serves the partition
-  uint64_t epoch_node = 0;
+  Epoch epoch;  // under which the primary serves the partition
   // Every dot in the store is of dot.epoch, so the new dot alone covers whatever it overwrites, and
   // nothing needs reading for a blind write.
   bool one_actor = false;
+  // The store is not alone with the pk: its state stays when the last item goes, so that no replica
+  // takes an older one for new.
+  bool keep_state = false;
 };
 
 struct TxnPlan {
   std::optional<size_t> failed_assert;  // set: nothing else is
   std::vector<StoreWrite> writes;
   VersionId version;
+  PkState previous;  // what the writes were planned on
+  PkState next;      // what they leave
 };
 
 // The shape of a transaction: sizes and reserved keys. kInvalidArgument.

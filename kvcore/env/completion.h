@@ -1,0 +1,84 @@
+// Completion<T>: a value that somebody will bring. One coroutine awaits it; whoever has the
+// value sets it, once, from any thread, before or after that. The waiter goes on as a
+// foreground task of the scheduler, never inside Set(). Shared by both sides; a copy is
+// another handle of the same.
+#pragma once
+
+#include <cassert>
+#include <coroutine>
+#include <memory>
+#include <mutex>
+#include <optional>
+#include <utility>
+
+#include "kvcore/env/scheduler.h"
+
+namespace kvfs::env {
+
+template <typename T>
+class Completion {
+ public:
+  explicit Completion(Scheduler* scheduler) : shared_(std::make_shared<Shared>(scheduler)) {}
+
+  // False: it had a value already, and keeps that.
+  bool Set(T value) const {
+    std::coroutine_handle<> waiter;
+    {
+      std::lock_guard lock(shared_->mutex);
+      if (shared_->set) {
+        return false;
+      }
+      shared_->set = true;
+      shared_->value = std::move(value);
+      waiter = std::exchange(shared_->waiter, nullptr);
+    }
+    if (waiter) {
+      shared_->scheduler->Post(Priority::kForeground, [waiter] { waiter.resume(); });
+    }
+    return true;
+  }
+
+  // `T value = co_await completion.Get();`, once.
+  class Awaiter {
+   public:
+    explicit Awaiter(const Completion& completion) : shared_(completion.shared_) {}
+    bool await_ready() const {
+      std::lock_guard lock(shared_->mutex);
+      return shared_->set;
+    }
+    bool await_suspend(std::coroutine_handle<> waiter) {
+      std::lock_guard lock(shared_->mutex);
+      assert(!shared_->waiter);
+      if (shared_->set) {
+        return false;
+      }
+      shared_->waiter = waiter;
+      return true;
+    }
+    T await_resume() {
+      std::lock_guard lock(shared_->mutex);
+      return std::move(*shared_->value);
+    }
+
+   private:
+    std::shared_ptr<typename Completion::Shared> shared_;
+  };
+  Awaiter Get() const { return Awaiter(*this); }
+
+  // Handles of the same completion.
+  bool operator==(const Completion& other) const { return shared_ == other.shared_; }
+
+ private:
+  struct Shared {
+    explicit Shared(Scheduler* its_scheduler) : scheduler(its_scheduler) {}
+    Scheduler* const scheduler;
+    std::mutex mutex;  // guards the rest
+    bool set = false;
+    std::optional<T> value;
+    std::coroutine_handle<> waiter;
+  };
+
+  std::shared_ptr<Shared> shared_;
+};
+
+}  // namespace kvfs::env

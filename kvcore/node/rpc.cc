@@ -1,0 +1,192 @@
+#include "kvcore/node/rpc.h"
+
+#include <string>
+#include <utility>
+
+namespace kvfs::node {
+namespace {
+
+Status TimedOut(env::NodeId to) {
+  return {Code::kOutcomeUnknown, "node " + std::to_string(to) + " has not answered in time"};
+}
+Status Stopping() { return {Code::kOutcomeUnknown, "the node is stopping"}; }
+
+}  // namespace
+
+Rpc::Rpc(env::Env env, env::NodeId self, uint64_t life)
+    : env_(env), self_(self), life_(life), tasks_(env.scheduler) {}
+
+Rpc::~Rpc() = default;
+
+void Rpc::Start(Handler handler) {
+  handler_ = std::move(handler);
+  env_.bus->SetHandler(self_, [this](env::Message message) { Receive(std::move(message)); });
+}
+
+Task<void> Rpc::Close() {
+  env_.bus->SetHandler(self_, {});
+  std::map<uint64_t, Pending> pending;
+  {
+    std::lock_guard lock(mutex_);
+    closing_ = true;
+    pending.swap(pending_);
+  }
+  for (const auto& [number, call] : pending) {
+    env_.scheduler->Cancel(call.timer);
+    call.done.Set(Stopping());
+  }
+  co_await tasks_.Drain();
+}
+
+env::Scheduler::TimerId Rpc::StartTimer(env::NodeId to, env::Completion<Result<Bytes>> done,
+                                        int64_t micros) {
+  return env_.scheduler->PostAfter(micros, env::Priority::kForeground,
+                                   [to, done] { done.Set(TimedOut(to)); });
+}
+
+Task<void> Rpc::CallSelf(Task<Result<Bytes>> task, env::Completion<Result<Bytes>> done) {
+  Result<Bytes> answer = co_await task;
+  done.Set(std::move(answer));
+}
+
+Task<Result<Bytes>> Rpc::Call(env::NodeId to, Method method, Bytes body, int64_t timeout_micros) {
+  env::Completion<Result<Bytes>> done(env_.scheduler);
+  if (to == self_) {
+    {
+      std::lock_guard lock(mutex_);
+      if (closing_) {
+        co_return Status::Unavailable("the node is stopping");
+      }
+    }
+    Task<Result<Bytes>> task = handler_(self_, method, std::move(body));
+    if (task.IsDone()) {
+      co_return task.TakeValue();
+    }
+    const auto timer = StartTimer(to, done, timeout_micros);
+    tasks_.Start(CallSelf(std::move(task), done));
+    Result<Bytes> answer = co_await done.Get();
+    env_.scheduler->Cancel(timer);
+    co_return answer;
+  }
+  uint64_t number = 0;
+  {
+    std::lock_guard lock(mutex_);
+    if (closing_) {
+      co_return Status::Unavailable("the node is stopping");
+    }
+    number = ++last_number_;
+    Pending& call =
+        pending_.emplace(number, Pending{to, method, std::move(body), done, 0}).first->second;
+    call.timer = StartTimer(to, done, timeout_micros);
+    const Status sent = Send(number, call, lives_[to]);
+    if (!sent.ok()) {
+      env_.scheduler->Cancel(call.timer);
+      pending_.erase(number);
+      co_return Status::Unavailable(sent.message());
+    }
+  }
+  Result<Bytes> answer = co_await done.Get();
+  std::lock_guard lock(mutex_);
+  // Under whatever number it was sent last.
+  std::erase_if(pending_, [&](const auto& entry) { return entry.second.done == done; });
+  co_return answer;
+}
+
+Status Rpc::Send(uint64_t number, const Pending& pending, uint64_t life) {
+  pb::RpcHeader header;
+  header.set_number(number);
+  header.set_sender_life(life_);
+  header.set_receiver_life(life);
+  header.set_method(static_cast<uint32_t>(pending.method));
+  env::Message message;
+  message.from = self_;
+  message.to = pending.to;
+  message.header = header.SerializeAsString();
+  message.data.push_back(pending.body);
+  return env_.bus->Send(std::move(message));
+}
+
+void Rpc::Receive(env::Message message) {
+  pb::RpcHeader header;
+  if (message.data.size() != 1 || !header.ParseFromString(message.header)) {
+    return;
+  }
+  if (header.is_reply()) {
+    ReceiveReply(message.from, header, std::move(message.data[0]));
+    return;
+  }
+  {
+    std::lock_guard lock(mutex_);
+    if (closing_) {
+      return;
+    }
+    if (header.receiver_life() == life_ &&
+        !once_.IsFirst(message.from, header.sender_life(), header.number())) {
+      return;
+    }
+  }
+  if (header.receiver_life() != life_) {
+    pb::RpcHeader reply;
+    reply.set_wrong_life(true);
+    Reply(message.from, header, std::move(reply), {});
+    return;
+  }
+  tasks_.Start(Serve(message.from, std::move(header), std::move(message.data[0])));
+}
+
+void Rpc::ReceiveReply(env::NodeId from, const pb::RpcHeader& header, Bytes body) {
+  if (header.receiver_life() != life_) {
+    return;
+  }
+  std::lock_guard lock(mutex_);
+  uint64_t& life = lives_[from];
+  life = std::max(life, header.sender_life());
+  const auto found = pending_.find(header.number());
+  if (found == pending_.end() || found->second.to != from) {
+    return;
+  }
+  if (header.wrong_life()) {
+    // That one will never be carried out, so this is no repetition.
+    const uint64_t number = ++last_number_;
+    auto node = pending_.extract(found);
+    node.key() = number;
+    const auto again = pending_.insert(std::move(node)).position;
+    (void)Send(number, again->second, life).ok();  // else the time-out tells
+    return;
+  }
+  env_.scheduler->Cancel(found->second.timer);
+  const auto code = static_cast<Code>(header.code());
+  if (header.code() > static_cast<uint32_t>(Code::kOutcomeUnknown)) {
+    found->second.done.Set(Status::InvalidArgument("reply of a peer: an unknown code"));
+  } else if (code != Code::kOk) {
+    found->second.done.Set(Status(code, header.message()));
+  } else {
+    found->second.done.Set(std::move(body));
+  }
+}
+
+Task<void> Rpc::Serve(env::NodeId from, pb::RpcHeader header, Bytes body) {
+  Result<Bytes> answer =
+      co_await handler_(from, static_cast<Method>(header.method()), std::move(body));
+  pb::RpcHeader reply;
+  if (!answer.ok()) {
+    reply.set_code(static_cast<uint32_t>(answer.status().code()));
+    reply.set_message(answer.status().message());
+  }
+  Reply(from, header, std::move(reply), answer.ok() ? std::move(*answer) : Bytes());
+}
+
+void Rpc::Reply(env::NodeId to, const pb::RpcHeader& request, pb::RpcHeader reply, Bytes body) {
+  reply.set_is_reply(true);
+  reply.set_number(request.number());
+  reply.set_sender_life(life_);
+  reply.set_receiver_life(request.sender_life());
+  env::Message message;
+  message.from = self_;
+  message.to = to;
+  message.header = reply.SerializeAsString();
+  message.data.push_back(std::move(body));
+  (void)env_.bus->Send(std::move(message)).ok();  // whoever asked has a time-out
+}
+
+}  // namespace kvfs::node

@@ -1,0 +1,71 @@
+// Rpc: requests and replies between nodes, on a message bus that may lose, repeat and
+// reorder. A request is carried out at most once: it names the life of the node it is meant
+// for, and numbers that come again are dropped. Nothing is sent a second time by itself.
+//
+// Owned by the node. Thread-safe; the handler is called as a foreground task, for calls to
+// the node itself inline.
+#pragma once
+
+#include <functional>
+#include <map>
+#include <mutex>
+#include <optional>
+
+#include "kvcore/env/completion.h"
+#include "kvcore/env/env.h"
+#include "kvcore/env/task_set.h"
+#include "kvcore/node/once.h"
+#include "kvcore/proto/rpc.pb.h"
+#include "kvcore/replication/peers.h"
+
+namespace kvfs::node {
+
+class Rpc final : public replication::Peers {
+ public:
+  using Method = replication::Method;
+  using Handler = std::function<Task<Result<Bytes>>(env::NodeId from, Method method, Bytes body)>;
+
+  // `life` is greater than every earlier one of this node, and durably so; at least 1.
+  Rpc(env::Env env, env::NodeId self, uint64_t life);
+  ~Rpc() override;
+
+  // Requests are taken from now on.
+  void Start(Handler handler);
+  Task<Result<Bytes>> Call(env::NodeId to, Method method, Bytes body,
+                           int64_t timeout_micros) override;
+  // No request is taken any more, no call waits any longer. Returns when no handler runs.
+  Task<void> Close();
+
+ private:
+  struct Pending {
+    env::NodeId to = 0;
+    Method method{};
+    Bytes body;  // kept while the peer's life is not sure
+    env::Completion<Result<Bytes>> done;
+    env::Scheduler::TimerId timer = 0;
+  };
+
+  // Sends what is pending under this number.
+  Status Send(uint64_t number, const Pending& pending, uint64_t life);
+  void Receive(env::Message message);
+  void ReceiveReply(env::NodeId from, const pb::RpcHeader& header, Bytes body);
+  Task<void> Serve(env::NodeId from, pb::RpcHeader header, Bytes body);
+  void Reply(env::NodeId to, const pb::RpcHeader& request, pb::RpcHeader reply, Bytes body);
+  Task<void> CallSelf(Task<Result<Bytes>> task, env::Completion<Result<Bytes>> done);
+  env::Scheduler::TimerId StartTimer(env::NodeId to, env::Completion<Result<Bytes>> done,
+                                     int64_t micros);
+
+  const env::Env env_;
+  const env::NodeId self_;
+  const uint64_t life_;
+  Handler handler_;   // set once, before anything is received
+  std::mutex mutex_;  // guards the rest
+  bool closing_ = false;
+  uint64_t last_number_ = 0;
+  std::map<uint64_t, Pending> pending_;
+  std::map<env::NodeId, uint64_t> lives_;  // of peers, the latest known
+  Once once_;
+  env::TaskSet tasks_;
+};
+
+}  // namespace kvfs::node

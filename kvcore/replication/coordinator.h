@@ -1,0 +1,62 @@
+// Coordinator: carries the requests of clients to the homes of their partition: a
+// transaction to the first that can decide it, a read to all of them at once. Any node can
+// be one, home or not.
+//
+// Owned by the node; what it is built from is borrowed. Thread-safe, no locks.
+#pragma once
+
+#include <optional>
+#include <vector>
+
+#include "kvcore/env/clock.h"
+#include "kvcore/env/scheduler.h"
+#include "kvcore/env/task_set.h"
+#include "kvcore/proto/replication.pb.h"
+#include "kvcore/replication/peers.h"
+#include "kvcore/replication/placement.h"
+#include "kvcore/replication/types.h"
+
+namespace kvfs::replication {
+
+struct CoordinatorOptions {
+  uint32_t partition_bits = 8;
+  int64_t attempt_micros = 2'000'000;  // what one primary gets to decide a transaction
+  int64_t read_micros = 300'000;       // what the homes get to answer at once
+  int64_t retry_micros = 20'000;       // before the homes are asked again
+};
+
+class Coordinator {
+ public:
+  Coordinator(const CoordinatorOptions& options, const Placement* placement, Peers* peers,
+              env::Clock* clock, env::Scheduler* scheduler);
+
+  // `op` names the transaction: whoever submits it again with the same name learns what became of
+  // it. `first_attempt` false: it may have been submitted before. kOutcomeUnknown after
+  // `timeout_micros`: submit it again; kUnavailable: it certainly did not and will not happen.
+  Task<CommitResult> Submit(Txn txn, OpId op, bool first_attempt, bool sync,
+                            int64_t timeout_micros);
+
+  // The items of some keys of one pk as they are at one moment, in the order of `cks`:
+  // linearizable.
+  Task<Result<std::vector<std::optional<Item>>>> Read(Bytes pk, std::vector<Bytes> cks,
+                                                      int64_t timeout_micros);
+
+  // Returns when nothing runs. No call may come afterwards.
+  Task<void> Close() { return tasks_.Drain(); }
+
+ private:
+  class ReadRound;
+  Task<void> ReadFrom(env::NodeId home, std::shared_ptr<const Bytes> body,
+                      std::shared_ptr<ReadRound> round);
+  // What all of a majority hold; nothing where they differ or cannot be reached.
+  Task<std::optional<pb::ReadReply>> ReadAtOnce(std::vector<env::NodeId> homes, Bytes body);
+
+  const CoordinatorOptions options_;
+  const Placement* const placement_;
+  Peers* const peers_;
+  env::Clock* const clock_;
+  env::Scheduler* const scheduler_;
+  env::TaskSet tasks_;
+};
+
+}  // namespace kvfs::replication

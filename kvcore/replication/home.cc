@@ -1,0 +1,302 @@
+#include "kvcore/replication/home.h"
+
+#include <cassert>
+#include <map>
+#include <utility>
+
+#include "kvcore/base/coding.h"
+#include "kvcore/replication/keys.h"
+#include "kvcore/replication/messages.h"
+
+namespace kvfs::replication {
+namespace {
+
+Bytes PromiseKey(uint32_t partition) {
+  Bytes name = "promise";
+  PutBigEndian16(&name, static_cast<uint16_t>(partition));
+  return NodeLocalKey(name);
+}
+
+StoreWrite PromiseWrite(uint32_t partition, const Epoch& epoch) {
+  StoreWrite write;
+  write.key = PromiseKey(partition);
+  PutFixed64(&write.value, epoch.number);
+  PutFixed64(&write.value, epoch.node);
+  return write;
+}
+
+uint64_t BytesOf(const pb::Entry& entry) { return entry.ck().size() + entry.value().size() + 32; }
+
+}  // namespace
+
+StoreWrite StateWrite(ByteView prefix, const PkState& state) {
+  StoreWrite write;
+  write.key = Bytes(prefix) + kStateCk;
+  EncodePkState(state, &write.value);
+  return write;
+}
+
+Home::Home(const HomeOptions& options, LocalStore* store, Peers* peers, env::Scheduler* scheduler)
+    : options_(options), store_(store), peers_(peers) {
+  assert(options.partition_bits <= 16);
+  const size_t count = size_t{1} << options.partition_bits;
+  partitions_.reserve(count);
+  for (size_t i = 0; i < count; ++i) {
+    partitions_.push_back(std::make_unique<Partition>(scheduler));
+  }
+}
+
+uint32_t Home::PartitionAt(ByteView pk) const {
+  return PartitionOf(PlaceOf(pk), options_.partition_bits);
+}
+
+Result<Epoch> Home::LoadPromise(uint32_t partition) {
+  std::optional<Epoch>& promised = At(partition).promised;
+  if (!promised.has_value()) {
+    const auto stored = store_->Get(PromiseKey(partition));
+    Epoch epoch;
+    if (stored.ok()) {
+      ByteView in = *stored;
+      if (!GetFixed64(&in, &epoch.number) || !GetFixed64(&in, &epoch.node) || !in.empty()) {
+        return Status::Corruption("note of a promised epoch: malformed");
+      }
+    } else if (stored.status().code() != Code::kNotFound) {
+      return stored.status();
+    }
+    promised = epoch;
+  }
+  return *promised;
+}
+
+Task<Result<Epoch>> Home::Promised(uint32_t partition) {
+  auto guard = co_await At(partition).mutex.Lock();
+  co_return LoadPromise(partition);
+}
+
+Result<PkState> Home::LocalState(ByteView pk) {
+  const auto stored = store_->Get(PkPrefix(pk) + kStateCk);
+  if (stored.status().code() == Code::kNotFound) {
+    return PkState{};
+  }
+  KVFS_RETURN_IF_ERROR(stored.status());
+  return DecodePkState(*stored);
+}
+
+Status Home::Obey(uint32_t partition, const Epoch& epoch, std::vector<StoreWrite>* writes,
+                  pb::HomeReply* reply) {
+  KVFS_ASSIGN_OR_RETURN(const Epoch promised, LoadPromise(partition));
+  reply->set_granted(epoch >= promised);
+  *reply->mutable_promised() = ToProto(std::max(epoch, promised));
+  if (epoch > promised) {
+    writes->push_back(PromiseWrite(partition, epoch));
+  }
+  return Status::Ok();
+}
+
+Result<Position> Home::Write(uint32_t partition, const Epoch& epoch, std::vector<StoreWrite> writes,
+                             bool will_sync) {
+  KVFS_ASSIGN_OR_RETURN(const Position position,
+                        store_->Apply(std::move(writes), {.will_sync = will_sync}));
+  std::optional<Epoch>& promised = At(partition).promised;
+  promised = std::max(*promised, epoch);
+  return position;
+}
+
+Task<Result<pb::HomeReply>> Home::Promise(uint32_t partition, Epoch epoch) {
+  if (partition >= partitions_.size()) {
+    co_return Status::InvalidArgument("no such partition");
+  }
+  pb::HomeReply reply;
+  Position position = 0;
+  {
+    auto guard = co_await At(partition).mutex.Lock();
+    std::vector<StoreWrite> writes;
+    KVFS_CO_RETURN_IF_ERROR(Obey(partition, epoch, &writes, &reply));
+    if (!reply.granted() || writes.empty()) {
+      co_return reply;
+    }
+    KVFS_CO_ASSIGN_OR_RETURN(position, Write(partition, epoch, std::move(writes), true));
+  }
+  Status synced = co_await store_->Sync(position);
+  KVFS_CO_RETURN_IF_ERROR(synced);
+  co_return reply;
+}
+
+Task<Result<pb::HomeReply>> Home::State(Bytes pk, Epoch epoch) {
+  const uint32_t partition = PartitionAt(pk);
+  KVFS_CO_ASSIGN_OR_RETURN(pb::HomeReply reply, co_await Promise(partition, epoch));
+  if (reply.granted()) {
+    // Under the lock: what an older epoch writes meanwhile is refused or seen.
+    auto guard = co_await At(partition).mutex.Lock();
+    KVFS_CO_ASSIGN_OR_RETURN(const PkState state, LocalState(pk));
+    *reply.mutable_state() = ToProto(state);
+  }
+  co_return reply;
+}
+
+Task<Result<pb::HomeReply>> Home::Apply(pb::ApplyRequest request) {
+  const uint32_t partition = PartitionAt(request.pk());
+  const Bytes prefix = PkPrefix(request.pk());
+  const Epoch epoch = FromProto(request.epoch());
+  const PkState next = FromProto(request.next());
+  Status admitted = co_await store_->Admit(static_cast<uint64_t>(request.ByteSizeLong()));
+  KVFS_CO_RETURN_IF_ERROR(admitted);
+  pb::HomeReply reply;
+  Position position = 0;
+  {
+    auto guard = co_await At(partition).mutex.Lock();
+    std::vector<StoreWrite> writes = ToWrites(request.entries(), prefix);
+    KVFS_CO_RETURN_IF_ERROR(Obey(partition, epoch, &writes, &reply));
+    if (!reply.granted()) {
+      co_return reply;
+    }
+    KVFS_CO_ASSIGN_OR_RETURN(const PkState state, LocalState(request.pk()));
+    reply.set_applied(state == next || state == FromProto(request.previous()));
+    *reply.mutable_state() = ToProto(reply.applied() ? next : state);
+    if (!reply.applied()) {
+      co_return reply;
+    }
+    position = store_->LastPosition();
+    if (state != next) {
+      writes.push_back(StateWrite(prefix, next));
+      KVFS_CO_ASSIGN_OR_RETURN(position,
+                               Write(partition, epoch, std::move(writes), request.sync()));
+    }
+  }
+  if (request.sync()) {
+    Status synced = co_await store_->Sync(position);
+    KVFS_CO_RETURN_IF_ERROR(synced);
+  }
+  co_return reply;
+}
+
+Task<Result<pb::PageReply>> Home::Page(pb::PageRequest request) {
+  const Bytes prefix = PkPrefix(request.pk());
+  pb::PageReply reply;
+  auto guard = co_await At(PartitionAt(request.pk())).mutex.Lock();
+  KVFS_CO_ASSIGN_OR_RETURN(const PkState state, LocalState(request.pk()));
+  reply.set_valid(state == FromProto(request.state()));
+  if (!reply.valid()) {
+    co_return reply;
+  }
+  uint64_t bytes = 0;
+  const auto entries = store_->Scan(prefix + request.after(), PrefixEnd(prefix));
+  for (; entries->Valid(); entries->Next()) {
+    const ByteView ck = entries->key().substr(prefix.size());
+    if (ck == request.after() || ck == ByteView(&kStateCk, 1)) {
+      continue;
+    }
+    if (bytes >= options_.page_bytes) {
+      reply.set_more(true);
+      break;
+    }
+    pb::Entry* const entry = reply.add_entries();
+    entry->set_ck(Bytes(ck));
+    entry->set_value(Bytes(entries->value()));
+    bytes += BytesOf(*entry);
+  }
+  KVFS_CO_RETURN_IF_ERROR(entries->status());
+  co_return reply;
+}
+
+Task<Result<std::vector<pb::Entry>>> Home::Fetch(Bytes pk, env::NodeId source, PkState state) {
+  std::vector<pb::Entry> fetched;
+  uint64_t bytes = 0;
+  pb::PageRequest request;
+  request.set_pk(pk);
+  *request.mutable_state() = ToProto(state);
+  while (true) {
+    Bytes body = request.SerializeAsString();
+    KVFS_CO_ASSIGN_OR_RETURN(const Bytes answer,
+                             co_await peers_->Call(source, Method::kPage, std::move(body),
+                                                   options_.page_timeout_micros));
+    KVFS_CO_ASSIGN_OR_RETURN(pb::PageReply page, Parse<pb::PageReply>(answer));
+    if (!page.valid()) {
+      co_return Status::Unavailable("the partition key changed while it was taken over");
+    }
+    for (pb::Entry& entry : *page.mutable_entries()) {
+      if (!fetched.empty() && entry.ck() <= fetched.back().ck()) {
+        co_return Status::InvalidArgument("message of a peer: a page out of order");
+      }
+      bytes += BytesOf(entry);
+      fetched.push_back(std::move(entry));
+    }
+    if (bytes > options_.max_install_bytes) {
+      co_return Status::NoSpace("a partition key of more than " +
+                                std::to_string(options_.max_install_bytes) +
+                                " bytes cannot be taken over at once");
+    }
+    if (!page.more() || page.entries().empty()) {
+      co_return fetched;
+    }
+    request.set_after(fetched.back().ck());
+  }
+}
+
+Task<Result<pb::HomeReply>> Home::Install(Bytes pk, Epoch epoch, env::NodeId source, PkState from,
+                                          PkState to) {
+  const uint32_t partition = PartitionAt(pk);
+  const Bytes prefix = PkPrefix(pk);
+  KVFS_CO_ASSIGN_OR_RETURN(const auto fetched, co_await Fetch(pk, source, from));
+  std::map<Bytes, Bytes> content;
+  for (const pb::Entry& entry : fetched) {
+    content[prefix + entry.ck()] = entry.value();
+  }
+
+  pb::HomeReply reply;
+  auto guard = co_await At(partition).mutex.Lock();
+  std::vector<StoreWrite> writes;
+  KVFS_CO_RETURN_IF_ERROR(Obey(partition, epoch, &writes, &reply));
+  if (!reply.granted()) {
+    co_return reply;
+  }
+  KVFS_CO_ASSIGN_OR_RETURN(const PkState state, LocalState(pk));
+  reply.set_applied(state <= to);
+  *reply.mutable_state() = ToProto(reply.applied() ? to : state);
+  if (state >= to) {
+    co_return reply;
+  }
+  content[prefix + kStateCk].clear();
+  EncodePkState(to, &content[prefix + kStateCk]);
+  const auto present = store_->Scan(prefix, PrefixEnd(prefix));
+  for (; present->Valid(); present->Next()) {
+    const auto wanted = content.find(Bytes(present->key()));
+    if (wanted == content.end()) {
+      StoreWrite& erase = writes.emplace_back();
+      erase.kind = StoreWrite::Kind::kDelete;
+      erase.key = Bytes(present->key());
+    } else if (wanted->second == present->value()) {
+      content.erase(wanted);
+    }
+  }
+  KVFS_CO_RETURN_IF_ERROR(present->status());
+  for (auto& [key, value] : content) {
+    StoreWrite& write = writes.emplace_back();
+    write.key = key;
+    write.value = std::move(value);
+  }
+  KVFS_CO_RETURN_IF_ERROR(Write(partition, epoch, std::move(writes), false).status());
+  co_return reply;
+}
+
+Task<Result<pb::ReadReply>> Home::Read(pb::ReadRequest request) {
+  const Bytes prefix = PkPrefix(request.pk());
+  pb::ReadReply reply;
+  reply.set_ok(true);
+  auto guard = co_await At(PartitionAt(request.pk())).mutex.Lock();
+  KVFS_CO_ASSIGN_OR_RETURN(const PkState state, LocalState(request.pk()));
+  *reply.mutable_state() = ToProto(state);
+  for (const Bytes& ck : request.cks()) {
+    auto stored = store_->Get(prefix + ck);
+    if (stored.ok()) {
+      pb::Entry* const entry = reply.add_entries();
+      entry->set_ck(ck);
+      entry->set_value(std::move(*stored));
+    } else if (stored.status().code() != Code::kNotFound) {
+      co_return stored.status();
+    }
+  }
+  co_return reply;
+}
+
+}  // namespace kvfs::replication

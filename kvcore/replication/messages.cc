@@ -1,0 +1,199 @@
+#include "kvcore/replication/messages.h"
+
+#include <limits>
+
+#include "kvcore/replication/keys.h"
+#include "kvcore/replication/transaction.h"
+
+namespace kvfs::replication {
+namespace {
+
+constexpr size_t kMaxBodyBytes = 64u << 20;
+constexpr int kMaxReadKeys = 10'000;
+
+Status Bad(const char* what) {
+  return Status::InvalidArgument(std::string("message of a peer: ") + what);
+}
+
+Status CheckEpoch(const pb::Epoch& epoch) {
+  return epoch.number() == 0 || epoch.node() == 0 ? Bad("no epoch") : Status::Ok();
+}
+
+// Of a pk's range: what its users write, its state and outcomes.
+Status CheckCk(ByteView ck) {
+  const Bytes key = PkPrefix(0, "x") + Bytes(ck);
+  return ck.empty() ? Bad("no clustering key") : ParseKey(key, false).status();
+}
+
+Status CheckEntries(const google::protobuf::RepeatedPtrField<pb::Entry>& entries) {
+  for (const pb::Entry& entry : entries) {
+    if (!CheckCk(entry.ck()).ok()) {
+      return Bad("a clustering key that cannot be");
+    }
+  }
+  return Status::Ok();
+}
+
+Status Check(const pb::PromiseRequest& request) {
+  return request.partition() > 0xffff ? Bad("no such partition") : CheckEpoch(request.epoch());
+}
+Status Check(const pb::HomeReply& /*reply*/) { return Status::Ok(); }
+Status Check(const pb::StateRequest& request) {
+  KVFS_RETURN_IF_ERROR(CheckUserPk(request.pk()));
+  return CheckEpoch(request.epoch());
+}
+Status Check(const pb::ApplyRequest& request) {
+  KVFS_RETURN_IF_ERROR(CheckUserPk(request.pk()));
+  KVFS_RETURN_IF_ERROR(CheckEpoch(request.epoch()));
+  if (FromProto(request.next()) <= FromProto(request.previous())) {
+    return Bad("a transaction that leads backwards");
+  }
+  return CheckEntries(request.entries());
+}
+Status Check(const pb::InstallRequest& request) {
+  KVFS_RETURN_IF_ERROR(CheckUserPk(request.pk()));
+  return CheckEpoch(request.epoch());
+}
+Status Check(const pb::PageRequest& request) { return CheckUserPk(request.pk()); }
+Status Check(const pb::PageReply& reply) { return CheckEntries(reply.entries()); }
+Status Check(const pb::SubmitRequest& request) {
+  if (request.op().session() == 0 || request.attempt() == 0) {
+    return Bad("an operation without a name");
+  }
+  for (const pb::Assert& assertion : request.asserts()) {
+    if (assertion.kind() > static_cast<uint32_t>(Assert::Kind::kPrefixEmpty)) {
+      return Bad("an assert of an unknown kind");
+    }
+  }
+  return CheckTxn(TxnOf(request));
+}
+Status Check(const pb::SubmitReply& reply) {
+  return reply.code() > static_cast<uint32_t>(Code::kOutcomeUnknown) ? Bad("an unknown code")
+                                                                     : Status::Ok();
+}
+Status Check(const pb::ReadRequest& request) {
+  KVFS_RETURN_IF_ERROR(CheckUserPk(request.pk()));
+  if (request.cks_size() > kMaxReadKeys) {
+    return Bad("too many keys to read");
+  }
+  for (const Bytes& ck : request.cks()) {
+    KVFS_RETURN_IF_ERROR(CheckUserCk(ck));
+  }
+  return Status::Ok();
+}
+Status Check(const pb::ReadReply& reply) {
+  if (reply.code() > static_cast<uint32_t>(Code::kOutcomeUnknown) ||
+      (!reply.ok() && reply.code() == 0)) {
+    return Bad("an unknown code");
+  }
+  return CheckEntries(reply.entries());
+}
+
+}  // namespace
+
+pb::Epoch ToProto(const Epoch& epoch) {
+  pb::Epoch proto;
+  proto.set_number(epoch.number);
+  proto.set_node(epoch.node);
+  return proto;
+}
+
+Epoch FromProto(const pb::Epoch& epoch) { return {epoch.number(), epoch.node()}; }
+
+pb::PkState ToProto(const PkState& state) {
+  pb::PkState proto;
+  *proto.mutable_epoch() = ToProto(state.epoch);
+  proto.set_seq(state.seq);
+  return proto;
+}
+
+PkState FromProto(const pb::PkState& state) { return {FromProto(state.epoch()), state.seq()}; }
+
+template <typename Message>
+Result<Message> Parse(ByteView body) {
+  Message message;
+  if (body.size() > kMaxBodyBytes ||
+      !message.ParseFromArray(body.data(), static_cast<int>(body.size()))) {
+    return Bad("cannot be read");
+  }
+  KVFS_RETURN_IF_ERROR(Check(message));
+  return message;
+}
+
+template Result<pb::PromiseRequest> Parse(ByteView);
+template Result<pb::HomeReply> Parse(ByteView);
+template Result<pb::StateRequest> Parse(ByteView);
+template Result<pb::ApplyRequest> Parse(ByteView);
+template Result<pb::InstallRequest> Parse(ByteView);
+template Result<pb::PageRequest> Parse(ByteView);
+template Result<pb::PageReply> Parse(ByteView);
+template Result<pb::SubmitRequest> Parse(ByteView);
+template Result<pb::SubmitReply> Parse(ByteView);
+template Result<pb::ReadRequest> Parse(ByteView);
+template Result<pb::ReadReply> Parse(ByteView);
+
+void ToEntries(const std::vector<StoreWrite>& writes, size_t prefix_bytes,
+               google::protobuf::RepeatedPtrField<pb::Entry>* entries) {
+  for (const StoreWrite& write : writes) {
+    pb::Entry* const entry = entries->Add();
+    entry->set_ck(write.key.substr(prefix_bytes));
+    if (write.kind == StoreWrite::Kind::kDelete) {
+      entry->set_erase(true);
+    } else {
+      entry->set_value(write.value);
+    }
+  }
+}
+
+std::vector<StoreWrite> ToWrites(const google::protobuf::RepeatedPtrField<pb::Entry>& entries,
+                                 ByteView prefix) {
+  std::vector<StoreWrite> writes;
+  writes.reserve(static_cast<size_t>(entries.size()));
+  for (const pb::Entry& entry : entries) {
+    StoreWrite& write = writes.emplace_back();
+    write.kind = entry.erase() ? StoreWrite::Kind::kDelete : StoreWrite::Kind::kPut;
+    write.key = Bytes(prefix) + entry.ck();
+    write.value = entry.value();
+  }
+  return writes;
+}
+
+pb::SubmitRequest ToProto(const Txn& txn, const OpId& op, uint32_t attempt, bool sync) {
+  pb::SubmitRequest request;
+  request.mutable_op()->set_session(op.session);
+  request.mutable_op()->set_sequence(op.sequence);
+  request.set_attempt(attempt);
+  request.set_pk(txn.pk);
+  for (const Assert& assertion : txn.asserts) {
+    pb::Assert* const proto = request.add_asserts();
+    proto->set_kind(static_cast<uint32_t>(assertion.kind));
+    proto->set_ck(assertion.ck);
+    proto->set_version_high(assertion.version.high);
+    proto->set_version_low(assertion.version.low);
+  }
+  for (const Write& write : txn.writes) {
+    pb::Entry* const entry = request.add_entries();
+    entry->set_ck(write.ck);
+    entry->set_value(write.value);
+    entry->set_erase(write.kind == Write::Kind::kErase);
+  }
+  request.set_sync(sync);
+  return request;
+}
+
+Txn TxnOf(const pb::SubmitRequest& request) {
+  Txn txn;
+  txn.pk = request.pk();
+  for (const pb::Assert& proto : request.asserts()) {
+    txn.asserts.push_back({static_cast<Assert::Kind>(proto.kind()),
+                           proto.ck(),
+                           {proto.version_high(), proto.version_low()}});
+  }
+  for (const pb::Entry& entry : request.entries()) {
+    txn.writes.push_back(
+        {entry.erase() ? Write::Kind::kErase : Write::Kind::kPut, entry.ck(), entry.value()});
+  }
+  return txn;
+}
+
+}  // namespace kvfs::replication

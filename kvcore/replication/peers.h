@@ -1,0 +1,35 @@
+// Peers: how replication reaches other nodes. The node gives it one on top of its message
+// bus. Thread-safe. A call is carried out at most once; whether it was is not known when it
+// fails.
+#pragma once
+
+#include <cstdint>
+
+#include "kvcore/base/bytes.h"
+#include "kvcore/base/status.h"
+#include "kvcore/base/task.h"
+#include "kvcore/env/message_bus.h"
+
+namespace kvfs::replication {
+
+enum class Method : uint8_t {
+  kPromise = 1,
+  kState = 2,
+  kApply = 3,
+  kInstall = 4,
+  kPage = 5,
+  kSubmit = 6,
+  kRead = 7,
+};
+
+class Peers {
+ public:
+  virtual ~Peers() = default;
+
+  // kUnavailable: the request was certainly not carried out, nor will be. kOutcomeUnknown: no
+  // answer within the time, or while closing.
+  virtual Task<Result<Bytes>> Call(env::NodeId to, Method method, Bytes body,
+                                   int64_t timeout_micros) = 0;
+};
+
+}  // namespace kvfs::replication

@@ -1,0 +1,361 @@
+#include "kvcore/replication/replicated_primary.h"
+
+#include <algorithm>
+#include <cassert>
+#include <optional>
+#include <utility>
+
+#include "kvcore/replication/keys.h"
+#include "kvcore/replication/messages.h"
+#include "kvcore/replication/store_items.h"
+
+namespace kvfs::replication {
+namespace {
+
+using Verdict = Quorum::Verdict;
+
+Status Deposed() { return Status::Unavailable("another node is the primary now"); }
+Status NoMajority() { return Status::Unavailable("a majority of the homes cannot be reached"); }
+Status Closing() { return Status::Unavailable("the node is stopping"); }
+
+Status Unknown() {
+  return {Code::kOutcomeUnknown, "no majority of the homes has answered; it may happen yet"};
+}
+
+pb::SubmitReply ReplyOf(const Result<Outcome>& decided) {
+  pb::SubmitReply reply;
+  if (decided.ok()) {
+    reply.set_decided(true);
+    reply.mutable_outcome()->set_conflict(decided->conflict);
+    reply.mutable_outcome()->set_failed_assert(decided->failed_assert);
+    reply.mutable_outcome()->set_version_high(decided->version.high);
+    reply.mutable_outcome()->set_version_low(decided->version.low);
+    return reply;
+  }
+  reply.set_unknown(decided.status().code() == Code::kOutcomeUnknown);
+  reply.set_code(static_cast<uint32_t>(decided.status().code()));
+  reply.set_message(decided.status().message());
+  return reply;
+}
+
+pb::ReadReply ReadError(const Status& status) {
+  pb::ReadReply reply;
+  reply.set_code(static_cast<uint32_t>(status.code()));
+  reply.set_message(status.message());
+  return reply;
+}
+
+}  // namespace
+
+struct ReplicatedPrimary::Key {
+  explicit Key(env::Scheduler* scheduler) : mutex(scheduler) {}
+
+  env::AsyncMutex mutex;
+  std::atomic<int> waiting{0};
+  // What is known of the pk, and under which epoch; guarded by `mutex`.
+  std::optional<PkState> settled;
+  Epoch settled_under;
+  const std::shared_ptr<Tail> tail = std::make_shared<Tail>();
+};
+
+struct ReplicatedPrimary::Partition {
+  explicit Partition(env::Scheduler* scheduler) : gaining(scheduler) {}
+
+  env::AsyncMutex gaining;  // one attempt at a reign at a time; taken before `mutex`
+  std::mutex mutex;         // guards the rest
+  std::optional<Epoch> reign;
+  uint64_t highest_number = 0;  // seen elsewhere
+  std::map<Bytes, std::shared_ptr<Key>> keys;
+};
+
+ReplicatedPrimary::ReplicatedPrimary(const ReplicatedPrimaryOptions& options, const Parts& parts)
+    : options_(options),
+      parts_(parts),
+      pusher_(options.pusher, options.self, parts.peers, parts.scheduler,
+              [this](const Reign& reign, const Epoch& promised) { EndReign(reign, promised); }) {
+  const size_t count = size_t{1} << options.partition_bits;
+  for (size_t i = 0; i < count; ++i) {
+    partitions_.push_back(std::make_unique<Partition>(parts.scheduler));
+  }
+}
+
+ReplicatedPrimary::~ReplicatedPrimary() = default;
+
+Task<void> ReplicatedPrimary::Close() {
+  closing_ = true;
+  co_await pusher_.Close();
+}
+
+// ---- reigns ----------------------------------------------------------------
+
+bool ReplicatedPrimary::Reigns(const Reign& reign) {
+  Partition& here = *partitions_[reign.partition];
+  std::lock_guard lock(here.mutex);
+  return here.reign == reign.epoch;
+}
+
+void ReplicatedPrimary::EndReign(const Reign& reign, const Epoch& promised) {
+  Partition& here = *partitions_[reign.partition];
+  std::lock_guard lock(here.mutex);
+  here.highest_number = std::max(here.highest_number, promised.number);
+  if (here.reign == reign.epoch) {
+    here.reign.reset();
+  }
+}
+
+Task<Result<Epoch>> ReplicatedPrimary::EnsureReign(uint32_t partition) {
+  Partition& here = *partitions_[partition];
+  const std::vector<env::NodeId> homes = parts_.placement->HomesOf(partition);
+  if (std::find(homes.begin(), homes.end(), options_.self) == homes.end()) {
+    co_return Status::Unavailable("this node is no home of the partition");
+  }
+  auto gaining = co_await here.gaining.Lock();
+  KVFS_CO_ASSIGN_OR_RETURN(const Epoch promised, co_await parts_.home->Promised(partition));
+  Epoch epoch;
+  {
+    std::lock_guard lock(here.mutex);
+    if (here.reign.has_value() && promised <= *here.reign) {
+      co_return *here.reign;
+    }
+    here.reign.reset();
+    epoch = {std::max(promised.number, here.highest_number) + 1, options_.self};
+  }
+  pb::PromiseRequest request;
+  request.set_partition(partition);
+  *request.mutable_epoch() = ToProto(epoch);
+  Bytes body = request.SerializeAsString();
+  const auto round = std::make_shared<Round>(homes.size(), parts_.scheduler);
+  const Verdict verdict =
+      co_await pusher_.Ask(homes, {partition, epoch}, Method::kPromise, std::move(body), round);
+  if (verdict != Verdict::kReached) {
+    // A home may have promised this epoch and not been heard; the next attempt takes another.
+    EndReign({partition, epoch}, epoch);
+    co_return verdict == Verdict::kDenied ? Deposed() : NoMajority();
+  }
+  std::lock_guard lock(here.mutex);
+  here.reign = epoch;
+  co_return epoch;
+}
+
+std::shared_ptr<ReplicatedPrimary::Key> ReplicatedPrimary::KeyOf(uint32_t partition,
+                                                                 const Bytes& pk) {
+  Partition& here = *partitions_[partition];
+  std::lock_guard lock(here.mutex);
+  if (here.keys.size() >= options_.max_keys && !here.keys.contains(pk)) {
+    // Those nobody is using are settled again when they are asked for.
+    std::erase_if(here.keys, [](const auto& entry) { return entry.second.use_count() == 1; });
+  }
+  std::shared_ptr<Key>& key = here.keys[pk];
+  if (key == nullptr) {
+    key = std::make_shared<Key>(parts_.scheduler);
+  }
+  return key;
+}
+
+Task<Result<ReplicatedPrimary::Hold>> ReplicatedPrimary::LockSettled(Bytes pk) {
+  Hold hold;
+  hold.reign.partition = PartitionOf(PlaceOf(pk), options_.partition_bits);
+  KVFS_CO_ASSIGN_OR_RETURN(hold.reign.epoch, co_await EnsureReign(hold.reign.partition));
+  hold.key = KeyOf(hold.reign.partition, pk);
+  if (hold.key->waiting.fetch_add(1) >= options_.max_waiting) {
+    hold.key->waiting.fetch_sub(1);
+    co_return Status::Busy("too many wait for the same partition key");
+  }
+  hold.guard = co_await hold.key->mutex.Lock();
+  hold.key->waiting.fetch_sub(1);
+  if (closing_) {
+    co_return Closing();
+  }
+  if (!Reigns(hold.reign)) {
+    co_return Deposed();
+  }
+  if (!hold.key->settled.has_value() || hold.key->settled_under != hold.reign.epoch) {
+    Status settled = co_await Settle(hold, pk);
+    KVFS_CO_RETURN_IF_ERROR(settled);
+  }
+  co_return std::move(hold);
+}
+
+// ---- what predecessors left ------------------------------------------------
+
+Task<Status> ReplicatedPrimary::Settle(const Hold& hold, Bytes pk) {
+  const std::vector<env::NodeId> homes = parts_.placement->HomesOf(hold.reign.partition);
+  pb::StateRequest request;
+  request.set_pk(pk);
+  *request.mutable_epoch() = ToProto(hold.reign.epoch);
+  Bytes body = request.SerializeAsString();
+  const auto round = std::make_shared<Round>(homes.size(), parts_.scheduler);
+  const Verdict verdict =
+      co_await pusher_.Ask(homes, hold.reign, Method::kState, std::move(body), round);
+  if (verdict != Verdict::kReached) {
+    co_return verdict == Verdict::kDenied ? Deposed() : NoMajority();
+  }
+  const std::map<env::NodeId, PkState> states = round->Granted();
+  KVFS_CO_ASSIGN_OR_RETURN(const PkState own, parts_.home->LocalState(pk));
+  PkState highest = own;
+  env::NodeId holder = options_.self;
+  for (const auto& [home, state] : states) {
+    if (state > highest) {
+      highest = state;
+      holder = home;
+    }
+  }
+  const size_t same = static_cast<size_t>(std::count_if(
+      states.begin(), states.end(), [&](const auto& entry) { return entry.second == highest; }));
+  Status committed;
+  PkState settled = highest;
+  if (own != highest || same < homes.size() / 2 + 1) {
+    // Nobody may ever have been told of it, or somebody may have: from now on it is in force, under
+    // this epoch, so that no older state found later outranks it.
+    settled = After(highest, hold.reign.epoch);
+    if (own != highest) {
+      KVFS_CO_ASSIGN_OR_RETURN(
+          const pb::HomeReply installed,
+          co_await parts_.home->Install(pk, hold.reign.epoch, holder, highest, settled));
+      if (!installed.granted() || !installed.applied()) {
+        EndReign(hold.reign, FromProto(installed.promised()));
+        co_return Deposed();
+      }
+    }
+    pb::ApplyRequest stamp;
+    stamp.set_pk(pk);
+    *stamp.mutable_epoch() = ToProto(hold.reign.epoch);
+    *stamp.mutable_previous() = ToProto(highest);
+    *stamp.mutable_next() = ToProto(settled);
+    committed = co_await Replicate(hold, std::move(stamp));
+    KVFS_CO_RETURN_IF_ERROR(committed);
+  }
+  hold.key->settled = settled;
+  hold.key->settled_under = hold.reign.epoch;
+  co_return committed;
+}
+
+Task<Status> ReplicatedPrimary::Confirm(const Hold& hold) {
+  const std::vector<env::NodeId> homes = parts_.placement->HomesOf(hold.reign.partition);
+  pb::PromiseRequest request;
+  request.set_partition(hold.reign.partition);
+  *request.mutable_epoch() = ToProto(hold.reign.epoch);
+  Bytes body = request.SerializeAsString();
+  const auto round = std::make_shared<Round>(homes.size(), parts_.scheduler);
+  const Verdict verdict =
+      co_await pusher_.Ask(homes, hold.reign, Method::kPromise, std::move(body), round);
+  if (verdict == Verdict::kReached) {
+    co_return Status::Ok();
+  }
+  co_return verdict == Verdict::kDenied ? Deposed() : NoMajority();
+}
+
+// ---- transactions ----------------------------------------------------------
+
+Task<Status> ReplicatedPrimary::Replicate(const Hold& hold, pb::ApplyRequest request) {
+  const std::vector<env::NodeId> homes = parts_.placement->HomesOf(hold.reign.partition);
+  const auto entry = std::make_shared<const pb::ApplyRequest>(std::move(request));
+  // Here first: what cannot be written here is refused before anybody has it.
+  pb::ApplyRequest own = *entry;
+  KVFS_CO_ASSIGN_OR_RETURN(const pb::HomeReply applied,
+                           co_await parts_.home->Apply(std::move(own)));
+  if (!applied.granted() || !applied.applied()) {
+    EndReign(hold.reign, FromProto(applied.promised()));
+    co_return Deposed();
+  }
+  hold.key->settled.reset();  // until a majority has it
+  const auto round = std::make_shared<Round>(homes.size(), parts_.scheduler);
+  const Verdict verdict = co_await pusher_.Push(homes, hold.reign, entry, hold.key->tail, round);
+  if (verdict != Verdict::kReached) {
+    co_return Unknown();
+  }
+  hold.key->settled = FromProto(entry->next());
+  co_return Status::Ok();
+}
+
+Result<Outcome> ReplicatedPrimary::Recorded(const pb::SubmitRequest& request) {
+  const OpId op{request.op().session(), request.op().sequence()};
+  KVFS_ASSIGN_OR_RETURN(const Bytes stored, parts_.store->Get(OutcomeKey(request.pk(), op)));
+  return DecodeOutcome(stored);
+}
+
+Task<Result<Outcome>> ReplicatedPrimary::Decide(const Hold& hold, pb::SubmitRequest request) {
+  Result<Outcome> recorded = Recorded(request);
+  if (recorded.ok()) {
+    // What lies here may come from a later primary that no majority has followed yet.
+    Status confirmed = co_await Confirm(hold);
+    KVFS_CO_RETURN_IF_ERROR(confirmed);
+    co_return recorded;
+  }
+  if (recorded.status().code() != Code::kNotFound) {
+    co_return recorded.status();
+  }
+  KVFS_CO_ASSIGN_OR_RETURN(const uint64_t counter, co_await parts_.dots->Take(1));
+  const Txn txn = TxnOf(request);
+  TxnContext context;
+  context.place = PlaceOf(txn.pk);
+  context.work_place = FirstPlace(hold.reign.partition, options_.partition_bits);
+  context.dot = {options_.storage_epoch, counter};
+  context.time = parts_.hybrid_clock->Now(parts_.clock->WallNanos() / 1'000'000);
+  context.epoch = hold.reign.epoch;
+  context.keep_state = true;
+  StoreItems items(parts_.store);
+  KVFS_CO_ASSIGN_OR_RETURN(TxnPlan plan, PlanTxn(txn, context, &items));
+
+  Outcome outcome;
+  pb::ApplyRequest apply;
+  const Bytes prefix = PkPrefix(txn.pk);
+  if (plan.failed_assert.has_value()) {
+    outcome.conflict = true;
+    outcome.failed_assert = static_cast<uint32_t>(*plan.failed_assert);
+    if (request.attempt() == 1) {
+      Status confirmed = co_await Confirm(hold);
+      KVFS_CO_RETURN_IF_ERROR(confirmed);
+      co_return outcome;
+    }
+    // An earlier attempt may still be under way; it must find this answer, not try again.
+    KVFS_CO_ASSIGN_OR_RETURN(plan.previous, parts_.home->LocalState(txn.pk));
+    plan.next = After(plan.previous, hold.reign.epoch);
+  } else {
+    outcome.version = plan.version;
+    plan.writes.pop_back();  // the state: every home writes its own
+    ToEntries(plan.writes, prefix.size(), apply.mutable_entries());
+  }
+  pb::Entry* const record = apply.add_entries();
+  record->set_ck(
+      OutcomeKey(txn.pk, {request.op().session(), request.op().sequence()}).substr(prefix.size()));
+  record->set_value(EncodeOutcome(outcome));
+  apply.set_pk(txn.pk);
+  *apply.mutable_epoch() = ToProto(hold.reign.epoch);
+  *apply.mutable_previous() = ToProto(plan.previous);
+  *apply.mutable_next() = ToProto(plan.next);
+  apply.set_sync(request.sync());
+  Status replicated = co_await Replicate(hold, std::move(apply));
+  KVFS_CO_RETURN_IF_ERROR(replicated);
+  co_return outcome;
+}
+
+Task<pb::SubmitReply> ReplicatedPrimary::Submit(pb::SubmitRequest request) {
+  Bytes pk = request.pk();
+  auto hold = co_await LockSettled(std::move(pk));
+  if (!hold.ok()) {
+    const Result<Outcome> refused = hold.status();
+    co_return ReplyOf(refused);
+  }
+  const auto decided = co_await Decide(*hold, std::move(request));
+  co_return ReplyOf(decided);
+}
+
+Task<pb::ReadReply> ReplicatedPrimary::Read(pb::ReadRequest request) {
+  Bytes pk = request.pk();
+  auto hold = co_await LockSettled(std::move(pk));
+  if (!hold.ok()) {
+    co_return ReadError(hold.status());
+  }
+  auto read = co_await parts_.home->Read(std::move(request));
+  if (!read.ok()) {
+    co_return ReadError(read.status());
+  }
+  const Status confirmed = co_await Confirm(*hold);
+  if (!confirmed.ok()) {
+    co_return ReadError(confirmed);
+  }
+  co_return std::move(*read);
+}
+
+}  // namespace kvfs::replication

@@ -1,0 +1,96 @@
+// ReplicatedPrimary: carries transactions out for partitions that have several homes. It
+// reigns over a partition under an epoch that a majority of the homes has promised, settles
+// what its predecessors left of a pk before it shows or changes anything of it, and has
+// every transaction applied by a majority before it answers. The rules, and the
+// schedules they stand for, are in doc/replication.md.
+//
+// Owned by the node, which is one of the homes; what it is built from is borrowed.
+// Thread-safe. Locks: one per pk, held until a majority has answered.
+#pragma once
+
+#include <atomic>
+#include <map>
+#include <memory>
+#include <mutex>
+#include <vector>
+
+#include "kvcore/env/async_mutex.h"
+#include "kvcore/env/clock.h"
+#include "kvcore/replication/home.h"
+#include "kvcore/replication/number_source.h"
+#include "kvcore/replication/outcome.h"
+#include "kvcore/replication/placement.h"
+#include "kvcore/replication/pusher.h"
+#include "kvcore/replication/transaction.h"
+#include "kvcore/versioning/hybrid_clock.h"
+
+namespace kvfs::replication {
+
+struct ReplicatedPrimaryOptions {
+  env::NodeId self = 0;
+  uint32_t partition_bits = 8;
+  uint64_t storage_epoch = 0;  // of the dots minted here
+  PusherOptions pusher;
+  int max_waiting = 64;      // for one pk; more are told kBusy
+  size_t max_keys = 65'536;  // remembered as settled, of each partition
+};
+
+class ReplicatedPrimary {
+ public:
+  struct Parts {
+    const Placement* placement = nullptr;
+    Home* home = nullptr;  // of this node
+    Peers* peers = nullptr;
+    LocalStore* store = nullptr;
+    NumberSource* dots = nullptr;
+    versioning::HybridClock* hybrid_clock = nullptr;
+    env::Clock* clock = nullptr;
+    env::Scheduler* scheduler = nullptr;
+  };
+  ReplicatedPrimary(const ReplicatedPrimaryOptions& options, const Parts& parts);
+  ReplicatedPrimary(const ReplicatedPrimary&) = delete;
+  ReplicatedPrimary& operator=(const ReplicatedPrimary&) = delete;
+  ~ReplicatedPrimary();
+
+  // REQUIRES: both from Parse.
+  Task<pb::SubmitReply> Submit(pb::SubmitRequest request);
+  Task<pb::ReadReply> Read(pb::ReadRequest request);
+
+  // Everything that waits is answered kUnavailable or left unknown; returns when nothing runs.
+  Task<void> Close();
+
+ private:
+  struct Key;
+  struct Partition;
+
+  // The lock of a pk whose state is settled under `epoch`.
+  struct Hold {
+    std::shared_ptr<Key> key;
+    env::AsyncMutex::Guard guard;
+    Reign reign;
+  };
+
+  Task<Result<Hold>> LockSettled(Bytes pk);
+  Task<Result<Epoch>> EnsureReign(uint32_t partition);
+  bool Reigns(const Reign& reign);
+  // Somebody has promised a higher epoch than the reign's.
+  void EndReign(const Reign& reign, const Epoch& promised);
+  std::shared_ptr<Key> KeyOf(uint32_t partition, const Bytes& pk);
+  Task<Status> Settle(const Hold& hold, Bytes pk);
+  // That a majority still obeys the epoch: what was read meanwhile was the latest.
+  Task<Status> Confirm(const Hold& hold);
+  // OK: a majority has applied it. kOutcomeUnknown: it may have, or may yet. Any other error:
+  // nobody has, nor will.
+  Task<Status> Replicate(const Hold& hold, pb::ApplyRequest request);
+  // Checks the transaction, has it applied, and says what became of it.
+  Task<Result<Outcome>> Decide(const Hold& hold, pb::SubmitRequest request);
+  Result<Outcome> Recorded(const pb::SubmitRequest& request);  // kNotFound
+
+  const ReplicatedPrimaryOptions options_;
+  const Parts parts_;
+  Pusher pusher_;
+  std::vector<std::unique_ptr<Partition>> partitions_;
+  std::atomic<bool> closing_{false};
+};
+
+}  // namespace kvfs::replication

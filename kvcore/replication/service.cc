@@ -1,0 +1,63 @@
+#include "kvcore/replication/service.h"
+
+#include <utility>
+
+#include "kvcore/replication/messages.h"
+
+namespace kvfs::replication {
+namespace {
+
+template <typename Message>
+Task<Result<Bytes>> Serialized(Task<Result<Message>> task) {
+  const Result<Message> reply = co_await task;
+  if (!reply.ok()) {
+    co_return reply.status();
+  }
+  co_return reply->SerializeAsString();
+}
+
+}  // namespace
+
+Task<Result<Bytes>> Service::Handle(env::NodeId from, Method method, Bytes body) {
+  switch (method) {
+    case Method::kPromise: {
+      KVFS_CO_ASSIGN_OR_RETURN(const auto request, Parse<pb::PromiseRequest>(body));
+      co_return co_await Serialized(
+          home_->Promise(request.partition(), FromProto(request.epoch())));
+    }
+    case Method::kState: {
+      KVFS_CO_ASSIGN_OR_RETURN(const auto request, Parse<pb::StateRequest>(body));
+      co_return co_await Serialized(home_->State(request.pk(), FromProto(request.epoch())));
+    }
+    case Method::kApply: {
+      KVFS_CO_ASSIGN_OR_RETURN(auto request, Parse<pb::ApplyRequest>(body));
+      co_return co_await Serialized(home_->Apply(std::move(request)));
+    }
+    case Method::kInstall: {
+      KVFS_CO_ASSIGN_OR_RETURN(const auto request, Parse<pb::InstallRequest>(body));
+      const PkState state = FromProto(request.state());
+      co_return co_await Serialized(
+          home_->Install(request.pk(), FromProto(request.epoch()), from, state, state));
+    }
+    case Method::kPage: {
+      KVFS_CO_ASSIGN_OR_RETURN(auto request, Parse<pb::PageRequest>(body));
+      co_return co_await Serialized(home_->Page(std::move(request)));
+    }
+    case Method::kSubmit: {
+      KVFS_CO_ASSIGN_OR_RETURN(auto request, Parse<pb::SubmitRequest>(body));
+      const pb::SubmitReply reply = co_await primary_->Submit(std::move(request));
+      co_return reply.SerializeAsString();
+    }
+    case Method::kRead: {
+      KVFS_CO_ASSIGN_OR_RETURN(auto request, Parse<pb::ReadRequest>(body));
+      if (request.settled()) {
+        const pb::ReadReply reply = co_await primary_->Read(std::move(request));
+        co_return reply.SerializeAsString();
+      }
+      co_return co_await Serialized(home_->Read(std::move(request)));
+    }
+  }
+  co_return Status::InvalidArgument("message of a peer: an unknown method");
+}
+
+}  // namespace kvfs::replication

@@ -1,0 +1,175 @@
+#include "tests/sim/history.h"
+
+#include <algorithm>
+#include <cassert>
+#include <set>
+
+namespace kvfs::sim {
+namespace {
+
+using Kind = Operation::Kind;
+using Outcome = Operation::Result;
+
+// Whether the operation, coming upon `state`, may have been answered as it was; the state after it.
+bool Step(const Operation& operation, const std::string& state, std::string* after) {
+  *after = state;
+  switch (operation.kind) {
+    case Kind::kRead:
+      return operation.value == state;
+    case Kind::kWrite:
+      *after = operation.value;
+      return true;
+    case Kind::kSwap: {
+      const bool holds = state == operation.expected;
+      if (operation.result != Outcome::kUnknown && (operation.result == Outcome::kOk) != holds) {
+        return false;
+      }
+      if (holds) {
+        *after = operation.value;
+      }
+      return true;
+    }
+  }
+  return false;
+}
+
+// One call or return of an operation in the list of those not yet put in order.
+struct Event {
+  size_t operation = 0;
+  bool is_call = false;
+  size_t previous = 0, next = 0;
+};
+
+class Search {
+ public:
+  explicit Search(const std::vector<Operation>& operations) : operations_(operations) {
+    struct Moment {
+      int64_t time;
+      bool is_call;
+      size_t operation;
+    };
+    std::vector<Moment> moments;
+    for (size_t i = 0; i < operations.size(); ++i) {
+      moments.push_back({operations[i].begin, true, i});
+      moments.push_back({operations[i].end, false, i});
+    }
+    // What begins in the moment in which another ends may have come before it.
+    std::stable_sort(moments.begin(), moments.end(), [](const Moment& a, const Moment& b) {
+      return a.time != b.time ? a.time < b.time : a.is_call && !b.is_call;
+    });
+    events_.resize(moments.size() + 1);  // the first is the head
+    returns_.resize(operations.size());
+    for (size_t i = 0; i < moments.size(); ++i) {
+      events_[i + 1] = {moments[i].operation, moments[i].is_call, i, 0};
+      events_[i].next = i + 1;
+      if (!moments[i].is_call) {
+        returns_[moments[i].operation] = i + 1;
+      }
+    }
+  }
+
+  bool Explains() {
+    std::string state, after;
+    std::vector<bool> done(operations_.size());
+    std::vector<std::pair<size_t, std::string>> chosen;  // calls, and the states before them
+    std::set<std::pair<std::vector<bool>, std::string>> seen;
+    size_t at = events_[0].next;
+    while (events_[0].next != 0) {
+      const Event event = events_[at];
+      if (!event.is_call) {
+        // It had to happen before this: what was chosen last was wrong.
+        if (chosen.empty()) {
+          return false;
+        }
+        at = chosen.back().first;
+        state = chosen.back().second;
+        chosen.pop_back();
+        done[events_[at].operation] = false;
+        Restore(returns_[events_[at].operation]);
+        Restore(at);
+        at = events_[at].next;
+        continue;
+      }
+      if (Step(operations_[event.operation], state, &after)) {
+        done[event.operation] = true;
+        if (seen.emplace(done, after).second) {
+          chosen.emplace_back(at, state);
+          state = after;
+          Take(at);
+          Take(returns_[event.operation]);
+          at = events_[0].next;
+          continue;
+        }
+        done[event.operation] = false;
+      }
+      at = event.next;
+      assert(at != 0);  // its own return lies behind every call
+    }
+    return true;
+  }
+
+ private:
+  void Take(size_t at) {
+    events_[events_[at].previous].next = events_[at].next;
+    if (events_[at].next != 0) {
+      events_[events_[at].next].previous = events_[at].previous;
+    }
+  }
+  void Restore(size_t at) {
+    events_[events_[at].previous].next = at;
+    if (events_[at].next != 0) {
+      events_[events_[at].next].previous = at;
+    }
+  }
+
+  const std::vector<Operation>& operations_;
+  std::vector<Event> events_;
+  std::vector<size_t> returns_;
+};
+
+}  // namespace
+
+std::string Operation::ToString() const {
+  std::string text = "client " + std::to_string(client) + " ";
+  switch (kind) {
+    case Kind::kRead:
+      text += "reads '" + value + "'";
+      break;
+    case Kind::kWrite:
+      text += "writes '" + value + "'";
+      break;
+    case Kind::kSwap:
+      text += "swaps '" + expected + "' for '" + value + "'";
+      break;
+  }
+  text += result == Outcome::kOk ? " ok" : result == Outcome::kConflict ? " conflict" : " unknown";
+  text +=
+      " [" + std::to_string(begin) + ", " + (end == INT64_MAX ? "..." : std::to_string(end)) + "]";
+  return text;
+}
+
+size_t History::size() const {
+  size_t count = 0;
+  for (const auto& [key, operations] : operations_) {
+    count += operations.size();
+  }
+  return count;
+}
+
+std::optional<std::string> History::FindViolation() const {
+  for (const auto& [key, operations] : operations_) {
+    if (!Search(operations).Explains()) {
+      std::vector<Operation> sorted = operations;
+      std::sort(sorted.begin(), sorted.end(),
+                [](const Operation& a, const Operation& b) { return a.begin < b.begin; });
+      std::string text = "no order explains register " + key + ":\n";
+      for (const Operation& operation : sorted) {
+        text += "  " + operation.ToString() + "\n";
+      }
+      return text;
+    }
+  }
+  return std::nullopt;
+}
+
+}  // namespace kvfs::sim
