@@ -10,6 +10,7 @@
 #include <cstdlib>
 #include <string>
 
+#include "kvcore/env/sim/sim_nemesis.h"
 #include "kvcore/env/task_set.h"
 #include "kvcore/versioning/merge.h"
 #include "tests/sim/history.h"
@@ -28,26 +29,12 @@ using replication::Write;
 
 constexpr int64_t kMillis = 1000;
 constexpr int64_t kSecond = 1000 * kMillis;
+constexpr uint64_t kRepeatEvery = 10;  // seeds that are run twice
 
-struct Faults {
-  env::sim::LinkOptions link;
-  int64_t partition_every = 0;  // microseconds, about; 0: never
-  int64_t kill_every = 0;
-};
-
-Faults DrawFaults(env::Random& random) {
-  Faults faults;
-  faults.link.min_delay_micros = 50;
-  faults.link.max_delay_micros =
-      Happens(random, 0.5) ? 300 : static_cast<int64_t>(1000 + Uniform(random, 100 * kMillis));
-  faults.link.loss = Happens(random, 0.5) ? 0 : static_cast<double>(Uniform(random, 20)) / 100;
-  faults.link.duplication =
-      Happens(random, 0.5) ? 0 : static_cast<double>(Uniform(random, 30)) / 100;
-  faults.partition_every =
-      Happens(random, 0.3) ? 0 : static_cast<int64_t>(300 * kMillis + Uniform(random, 3 * kSecond));
-  faults.kill_every =
-      Happens(random, 0.4) ? 0 : static_cast<int64_t>(500 * kMillis + Uniform(random, 4 * kSecond));
-  return faults;
+env::sim::FaultPlan DrawPlan(int nodes, env::Random& random) {
+  env::sim::FaultPlan plan = env::sim::DrawFaultPlan({}, random);
+  plan.mortal_machines = static_cast<size_t>(nodes);  // who asks does not die
+  return plan;
 }
 
 class Registers {
@@ -57,15 +44,17 @@ class Registers {
         random_(seed ^ 0x5eed),
         clients_(clients),
         operations_(operations),
-        tasks_(&cluster_.world().scheduler()) {}
+        tasks_(&cluster_.world().scheduler()),
+        nemesis_(&cluster_.world(), DrawPlan(cluster_.nodes(), random_),
+                 {.killed = [this](size_t node) { cluster_.Killed(node); },
+                  .start = [this](size_t node) { cluster_.Start(node); }}) {}
 
   void Run() {
-    const Faults faults = DrawFaults(random_);
-    cluster_.world().bus().SetDefaultLink(faults.link);
+    nemesis_.Start();
     for (int client = 0; client < clients_; ++client) {
       tasks_.Start(Client(client));
     }
-    Trouble(faults);
+    Trouble();
     Quiet();
     const auto violation = history_.FindViolation();
     ASSERT_FALSE(violation.has_value()) << *violation;
@@ -77,51 +66,25 @@ class Registers {
     }
   }
   size_t operations() const { return history_.size(); }
+  uint64_t trace_hash() const { return cluster_.world().trace_hash(); }
+  const env::sim::SimNemesis& nemesis() const { return nemesis_; }
   int64_t Now() { return cluster_.world().scheduler().NowMicros(); }
 
  private:
   // Until the clients have done their work or a minute is over.
-  void Trouble(const Faults& faults) {
-    int64_t next_partition = faults.partition_every;
-    int64_t next_kill = faults.kill_every;
+  void Trouble() {
     while (done_ < clients_ && Now() < 60 * kSecond) {
       cluster_.world().RunFor(20 * kMillis);
-      if (faults.partition_every > 0 && Now() >= next_partition) {
-        next_partition = Now() + static_cast<int64_t>(Uniform(
-                                     random_, 2 * static_cast<uint64_t>(faults.partition_every)));
-        Partition();
-      }
-      if (faults.kill_every > 0 && Now() >= next_kill) {
-        next_kill = Now() + static_cast<int64_t>(
-                                Uniform(random_, 2 * static_cast<uint64_t>(faults.kill_every)));
-        const int node = static_cast<int>(Uniform(random_, 3));
-        cluster_.IsUp(node) ? cluster_.Kill(node) : cluster_.Start(node);
-      }
+      cluster_.Bury();
     }
-  }
-
-  void Partition() {
-    cluster_.world().bus().MendAll();
-    if (Happens(random_, 0.3)) {
-      return;
-    }
-    std::vector<int> some, others;  // the clients' machine among them
-    for (int node = 0; node <= cluster_.nodes(); ++node) {
-      (Happens(random_, 0.5) ? some : others).push_back(node);
-    }
-    cluster_.Cut(some, others, Happens(random_, 0.6));
   }
 
   // Nothing fails any more: everybody must come to an answer.
   void Quiet() {
     quiet_ = true;
-    cluster_.world().bus().MendAll();
-    cluster_.world().bus().SetDefaultLink({});
-    for (int node = 0; node < cluster_.nodes(); ++node) {
-      if (!cluster_.IsUp(node)) {
-        cluster_.Start(node);
-      }
-    }
+    nemesis_.Quieten();
+    ASSERT_TRUE(
+        cluster_.world().scheduler().RunUntil([&] { return cluster_.AllUp(); }, 60 * kSecond));
     ASSERT_TRUE(
         cluster_.world().scheduler().RunUntil([&] { return done_ == clients_; }, 60 * kSecond))
         << "clients still wait a minute after the last fault";
@@ -238,6 +201,7 @@ class Registers {
   const std::vector<std::string> pks_ = {"one", "two", "three", "four"};
   History history_;
   env::TaskSet tasks_;
+  env::sim::SimNemesis nemesis_;
   int done_ = 0;
   bool quiet_ = false;
   uint64_t last_op_ = 0;
@@ -264,20 +228,36 @@ TEST(Sim, RegistersAreLinearizable) {
   const Seeds seeds = WhichSeeds();
   const auto began = std::chrono::steady_clock::now();
   size_t operations = 0;
+  int faults[env::sim::kFaultKindCount] = {};
   for (uint64_t seed = seeds.first; seed <= seeds.last; ++seed) {
     SCOPED_TRACE("replay: KVFS_SEEDS=" + std::to_string(seed) + ".." + std::to_string(seed) +
                  " kvfs_sim_test");
     Registers registers(seed, 5, 60);
     registers.Run();
     operations += registers.operations();
+    if (seed % kRepeatEvery == 0 && !HasFailure()) {
+      Registers again(seed, 5, 60);
+      again.Run();
+      EXPECT_EQ(registers.trace_hash(), again.trace_hash()) << "a seed must repeat itself";
+    }
     if (HasFailure()) {
+      for (const std::string& line : registers.nemesis().log()) {
+        std::printf("%s\n", line.c_str());
+      }
       return;
+    }
+    for (int kind = 0; kind < env::sim::kFaultKindCount; ++kind) {
+      faults[kind] += registers.nemesis().Count(static_cast<env::sim::FaultKind>(kind));
     }
   }
   const std::chrono::duration<double> took = std::chrono::steady_clock::now() - began;
   std::printf("%llu seeds, %zu operations, %.1f seeds per second\n",
               static_cast<unsigned long long>(seeds.last - seeds.first + 1), operations,
               static_cast<double>(seeds.last - seeds.first + 1) / took.count());
+  for (int kind = 0; kind < env::sim::kFaultKindCount; ++kind) {
+    const std::string name(env::sim::FaultKindName(static_cast<env::sim::FaultKind>(kind)));
+    std::printf("%s: %d\n", name.c_str(), faults[kind]);
+  }
 }
 
 }  // namespace

@@ -38,6 +38,7 @@ struct SimCluster::Node {
   std::unique_ptr<engine::Db> db;
   std::unique_ptr<node::EngineLocalStore> store;
   std::unique_ptr<replication::NumberSource> dots;
+  std::unique_ptr<replication::NumberSource> lives;
   versioning::HybridClock hybrid_clock{60'000};
   std::unique_ptr<node::Rpc> rpc;
   std::unique_ptr<replication::Home> home;
@@ -45,13 +46,22 @@ struct SimCluster::Node {
   std::unique_ptr<replication::Service> service;
 };
 
+// A node whose machine is dead, and what still runs in it.
+struct SimCluster::Dead {
+  std::unique_ptr<Node> node;
+  std::vector<Task<void>> closing;
+};
+
 SimCluster::SimCluster(SimClusterOptions options)
     : options_(options),
-      world_({.seed = options.seed, .machines = options.nodes + 1, .shuffle = true}) {
-  nodes_.resize(static_cast<size_t>(options.nodes));
-  for (int node = 0; node < options.nodes; ++node) {
+      world_({.seed = options.seed, .machines = options.nodes + 1, .shuffle = true}),
+      boots_(&world_.scheduler()),
+      nodes_(static_cast<size_t>(options.nodes)),
+      lives_(static_cast<size_t>(options.nodes)) {
+  for (size_t node = 0; node < nodes_.size(); ++node) {
     Start(node);
   }
+  world_.scheduler().RunUntil([this] { return AllUp(); });
   env::Env env = world_.machine(static_cast<size_t>(options.nodes)).env();
   client_ = std::make_unique<Client>();
   client_->rpc = std::make_unique<node::Rpc>(env, IdOf(options.nodes), 1);
@@ -66,17 +76,25 @@ SimCluster::SimCluster(SimClusterOptions options)
 }
 
 SimCluster::~SimCluster() {
-  for (int node = 0; node < options_.nodes; ++node) {
-    if (IsUp(node)) {
-      Kill(node);
-    }
+  for (size_t node = 0; node < nodes_.size(); ++node) {
+    world_.machine(node).Kill(world_.random(), env::sim::CrashMode::kProcessDeath);
+    Killed(node);
   }
-  Task<void> stopped = client_->rpc->Close();
-  world_.scheduler().RunUntil([&] { return stopped.IsDone(); });
-  stopped.TakeValue();
-  Task<void> drained = client_->coordinator->Close();
-  world_.scheduler().RunUntil([&] { return drained.IsDone(); });
-  drained.TakeValue();
+  std::vector<Task<void>> last;
+  last.push_back(boots_.Drain());
+  last.push_back(client_->rpc->Close());
+  last.push_back(client_->coordinator->Close());
+  for (Task<void>& task : last) {
+    world_.Run(std::move(task));
+  }
+  world_.scheduler().RunUntil([this] {
+    return std::all_of(dead_.begin(), dead_.end(), [](const Dead& dead) {
+      return std::all_of(dead.closing.begin(), dead.closing.end(),
+                         [](const Task<void>& task) { return task.IsDone(); });
+    });
+  });
+  Bury();
+  assert(dead_.empty());
 }
 
 std::vector<env::NodeId> SimCluster::HomesOf(uint32_t partition) const {
@@ -87,27 +105,50 @@ std::vector<env::NodeId> SimCluster::HomesOf(uint32_t partition) const {
   return homes;
 }
 
-void SimCluster::Start(int number) {
-  assert(!IsUp(number));
-  env::sim::SimEnv& machine = world_.machine(static_cast<size_t>(number));
-  env::Env env = machine.env();
+bool SimCluster::AllUp() const {
+  return std::all_of(nodes_.begin(), nodes_.end(),
+                     [](const auto& node) { return node != nullptr; });
+}
+
+void SimCluster::Start(size_t number) {
+  assert(nodes_[number] == nullptr);
+  boots_.Start(Boot(number));
+}
+
+Task<void> SimCluster::Boot(size_t number) {
   auto node = std::make_unique<Node>();
+  const bool alive = co_await Open(number, node.get());
+  if (alive) {
+    nodes_[number] = std::move(node);
+  } else {
+    dead_.emplace_back().node = std::move(node);
+  }
+}
+
+Task<bool> SimCluster::Open(size_t number, Node* node) {
+  const int life = lives_[number];
+  const env::Env env = world_.machine(number).env();
+  const env::NodeId id = IdOf(static_cast<int>(number));
   node->db = Must(engine::Db::Open(SmallEngine(), env, kDirectory));
   node->store = std::make_unique<node::EngineLocalStore>(node->db.get());
-  replication::NumberSource::Options dots{.key = replication::NodeLocalKey("dots"), .block = 1000};
+  const replication::NumberSource::Options dots{.key = replication::NodeLocalKey("dots"),
+                                                .block = 1000};
   node->dots = Must(replication::NumberSource::Open(dots, node->store.get(), env.scheduler));
-  replication::NumberSource::Options lives{.key = replication::NodeLocalKey("lives"), .block = 1};
-  const auto life_source =
-      Must(replication::NumberSource::Open(lives, node->store.get(), env.scheduler));
-  const uint64_t life = Must(world_.Run(life_source->Take(1)));
-  node->rpc = std::make_unique<node::Rpc>(env, IdOf(number), life);
+  const replication::NumberSource::Options lives{.key = replication::NodeLocalKey("lives"),
+                                                 .block = 1};
+  node->lives = Must(replication::NumberSource::Open(lives, node->store.get(), env.scheduler));
+  auto rpc_life = co_await node->lives->Take(1);
+  if (lives_[number] != life) {
+    co_return false;
+  }
+  node->rpc = std::make_unique<node::Rpc>(env, id, Must(std::move(rpc_life)));
   node->home = std::make_unique<replication::Home>(
       replication::HomeOptions{.partition_bits = kPartitionBits, .page_bytes = 200},
       node->store.get(), node->rpc.get(), env.scheduler);
   replication::ReplicatedPrimaryOptions options;
-  options.self = IdOf(number);
+  options.self = id;
   options.partition_bits = kPartitionBits;
-  options.storage_epoch = 1000 + IdOf(number);
+  options.storage_epoch = 1000 + id;
   options.pusher.tail = 4;
   options.max_keys = 2;
   node->primary = std::make_unique<replication::ReplicatedPrimary>(
@@ -124,34 +165,29 @@ void SimCluster::Start(int number) {
   node->rpc->Start([service](env::NodeId from, node::Rpc::Method method, Bytes body) {
     return service->Handle(from, method, std::move(body));
   });
-  nodes_[static_cast<size_t>(number)] = std::move(node);
+  co_return true;
 }
 
-void SimCluster::Kill(int number) {
-  assert(IsUp(number));
-  env::sim::SimEnv& machine = world_.machine(static_cast<size_t>(number));
-  Node& node = *nodes_[static_cast<size_t>(number)];
-  // From here on nothing it does has an effect; then everything in it comes to its end.
-  machine.files().PowerOffAt(0);
-  Task<void> given_up = node.primary->Close();
-  Task<void> stopped = node.rpc->Close();
-  world_.scheduler().RunUntil([&] { return given_up.IsDone() && stopped.IsDone(); });
-  given_up.TakeValue();
-  stopped.TakeValue();
-  nodes_[static_cast<size_t>(number)].reset();
-  machine.files().Crash(world_.random(), env::sim::CrashMode::kProcessDeath);
-  machine.files().ClearFaults();
-}
-
-void SimCluster::Cut(const std::vector<int>& from, const std::vector<int>& to, bool both) {
-  for (const int a : from) {
-    for (const int b : to) {
-      world_.bus().Cut(IdOf(a), IdOf(b));
-      if (both) {
-        world_.bus().Cut(IdOf(b), IdOf(a));
-      }
-    }
+void SimCluster::Killed(size_t number) {
+  ++lives_[number];
+  if (nodes_[number] == nullptr) {
+    return;  // it was about to start, and will notice
   }
+  Dead& dead = dead_.emplace_back();
+  dead.node = std::move(nodes_[number]);
+  dead.closing.push_back(dead.node->primary->Close());
+  dead.closing.push_back(dead.node->rpc->Close());
+}
+
+void SimCluster::Bury() {
+  std::erase_if(dead_, [](Dead& dead) {
+    if (!std::all_of(dead.closing.begin(), dead.closing.end(),
+                     [](const Task<void>& task) { return task.IsDone(); })) {
+      return false;
+    }
+    dead.node.reset();
+    return true;
+  });
 }
 
 std::map<Bytes, Bytes> SimCluster::Contents(int node, ByteView pk) {

@@ -1,5 +1,5 @@
 // SimCluster: the nodes of a cluster on simulated machines, all homes of every partition, and
-// one machine for the clients, which is a home of none. Nodes may be killed and started
+// one machine for the clients, which is a home of none. Machines may be killed and started
 // again on what their disks hold. Single-threaded; what happens is told by the seed.
 #pragma once
 
@@ -8,6 +8,7 @@
 
 #include "kvcore/engine/db.h"
 #include "kvcore/env/sim/sim_world.h"
+#include "kvcore/env/task_set.h"
 #include "kvcore/node/engine_local_store.h"
 #include "kvcore/node/rpc.h"
 #include "kvcore/replication/coordinator.h"
@@ -27,15 +28,18 @@ class SimCluster final : public replication::Placement {
   ~SimCluster() override;
 
   env::sim::SimWorld& world() { return world_; }
+  const env::sim::SimWorld& world() const { return world_; }
   replication::Coordinator& client() { return *client_->coordinator; }
   int nodes() const { return options_.nodes; }
 
   bool IsUp(int node) const { return nodes_[static_cast<size_t>(node)] != nullptr; }
-  // The process dies; what its kernel had stays. REQUIRES: it is up. Not from within a task.
-  void Kill(int node);
-  void Start(int node);
-  // All links between two groups, in both directions or only from the first to the second.
-  void Cut(const std::vector<int>& from, const std::vector<int>& to, bool both);
+  bool AllUp() const;
+  // The node's machine was killed: what ran on it goes to its end by itself.
+  void Killed(size_t node);
+  // Opens the store on the disk of the machine's present life; up some tasks later.
+  void Start(size_t node);
+  // Destroys dead nodes in which nothing runs any more. Not from within a task.
+  void Bury();
   // Of one pk, the whole range as it lies on a node.
   std::map<Bytes, Bytes> Contents(int node, ByteView pk);
 
@@ -44,14 +48,22 @@ class SimCluster final : public replication::Placement {
 
  private:
   struct Node;
+  struct Dead;
   struct Client {
     std::unique_ptr<node::Rpc> rpc;
     std::unique_ptr<replication::Coordinator> coordinator;
   };
 
+  Task<void> Boot(size_t number);
+  // False: the machine has died in between.
+  Task<bool> Open(size_t number, Node* node);
+
   const SimClusterOptions options_;
   env::sim::SimWorld world_;
-  std::vector<std::unique_ptr<Node>> nodes_;
+  env::TaskSet boots_;
+  std::vector<std::unique_ptr<Node>> nodes_;  // null: dead, or not yet up
+  std::vector<int> lives_;                    // of the machines
+  std::vector<Dead> dead_;
   std::unique_ptr<Client> client_;
 };
 

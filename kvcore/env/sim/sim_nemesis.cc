@@ -191,7 +191,8 @@ void SimNemesis::BeginPause() {
 }
 
 void SimNemesis::BeginKill() {
-  const size_t machine = DrawMachine();
+  const size_t mortals = plan_.mortal_machines;
+  const size_t machine = mortals == 0 ? DrawMachine() : Uniform(random_, mortals);
   if (dead_[machine]) {
     return;
   }

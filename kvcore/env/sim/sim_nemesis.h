@@ -33,6 +33,7 @@ struct FaultPlan {
   int64_t mean_gap_micros = 0;    // between the beginnings of two faults
   int64_t mean_fault_micros = 0;  // how long one lasts
   CrashMode crash_mode = CrashMode::kProcessDeath;
+  size_t mortal_machines = 0;  // kills fall on the first so many; 0: on all
 
   std::string ToString() const;
 };
