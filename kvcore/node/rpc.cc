@@ -9,6 +9,9 @@ namespace {
 Status TimedOut(env::NodeId to) {
   return {Code::kOutcomeUnknown, "node " + std::to_string(to) + " has not answered in time"};
 }
+Status StartedAnew(env::NodeId to) {
+  return {Code::kOutcomeUnknown, "node " + std::to_string(to) + " has started anew meanwhile"};
+}
 Status Stopping() { return {Code::kOutcomeUnknown, "the node is stopping"}; }
 
 }  // namespace
@@ -76,9 +79,10 @@ Task<Result<Bytes>> Rpc::Call(env::NodeId to, Method method, Bytes body, int64_t
     }
     number = ++last_number_;
     Pending& call =
-        pending_.emplace(number, Pending{to, method, std::move(body), done, 0}).first->second;
+        pending_.emplace(number, Pending{to, method, std::move(body), done, 0, lives_[to]})
+            .first->second;
     call.timer = StartTimer(to, done, timeout_micros);
-    const Status sent = Send(number, call, lives_[to]);
+    const Status sent = Send(number, call);
     if (!sent.ok()) {
       env_.scheduler->Cancel(call.timer);
       pending_.erase(number);
@@ -92,11 +96,11 @@ Task<Result<Bytes>> Rpc::Call(env::NodeId to, Method method, Bytes body, int64_t
   co_return answer;
 }
 
-Status Rpc::Send(uint64_t number, const Pending& pending, uint64_t life) {
+Status Rpc::Send(uint64_t number, const Pending& pending) {
   pb::RpcHeader header;
   header.set_number(number);
   header.set_sender_life(life_);
-  header.set_receiver_life(life);
+  header.set_receiver_life(pending.life);
   header.set_method(static_cast<uint32_t>(pending.method));
   env::Message message;
   message.from = self_;
@@ -145,13 +149,20 @@ void Rpc::ReceiveReply(env::NodeId from, const pb::RpcHeader& header, Bytes body
   if (found == pending_.end() || found->second.to != from) {
     return;
   }
+  if (header.wrong_life() && found->second.life != 0) {
+    // The life it was for may have carried it out and died, and this be about a copy of it.
+    env_.scheduler->Cancel(found->second.timer);
+    found->second.done.Set(StartedAnew(from));
+    return;
+  }
   if (header.wrong_life()) {
-    // That one will never be carried out, so this is no repetition.
+    // It was for nobody, so this is no repetition.
     const uint64_t number = ++last_number_;
     auto node = pending_.extract(found);
     node.key() = number;
+    node.mapped().life = life;
     const auto again = pending_.insert(std::move(node)).position;
-    (void)Send(number, again->second, life).ok();  // else the time-out tells
+    (void)Send(number, again->second).ok();  // else the time-out tells
     return;
   }
   env_.scheduler->Cancel(found->second.timer);

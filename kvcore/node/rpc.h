@@ -43,10 +43,11 @@ class Rpc final : public replication::Peers {
     Bytes body;  // kept while the peer's life is not sure
     env::Completion<Result<Bytes>> done;
     env::Scheduler::TimerId timer = 0;
+    uint64_t life = 0;  // of the peer that it was sent for; 0: that nobody has
   };
 
   // Sends what is pending under this number.
-  Status Send(uint64_t number, const Pending& pending, uint64_t life);
+  Status Send(uint64_t number, const Pending& pending);
   void Receive(env::Message message);
   void ReceiveReply(env::NodeId from, const pb::RpcHeader& header, Bytes body);
   Task<void> Serve(env::NodeId from, pb::RpcHeader header, Bytes body);

@@ -86,13 +86,42 @@ TEST_F(RpcTest, WhatTheNetworkRepeatsIsServedOnce) {
   EXPECT_EQ(served_by_two_, 100);
 }
 
-TEST_F(RpcTest, ARequestForAnEarlierLifeIsSentAnew) {
+TEST_F(RpcTest, ARequestForAnEarlierLifeIsNotServedAndTheNextOneIs) {
   StartOne();
   StartTwo(1);
   EXPECT_TRUE(Call(2, "hello").ok());
   Close(&two_);
   StartTwo(2);
-  EXPECT_EQ(Call(2, "again").value(), "1:again");
+  EXPECT_EQ(Call(2, "again").status().code(), Code::kOutcomeUnknown);
+  EXPECT_LT(world_.scheduler().NowMicros(), kSecond);  // at once, not after the time-out
+  EXPECT_EQ(Call(2, "once more").value(), "1:once more");
+  EXPECT_EQ(served_by_two_, 2);
+}
+
+// The first life serves it, the reply is lost, and a copy of the request reaches the next life.
+TEST_F(RpcTest, WhatOneLifeServedTheNextDoesNotServeAgain) {
+  StartOne();
+  StartTwo(1);
+  EXPECT_TRUE(Call(2, "hello").ok());
+  const uint64_t number = 3;  // the first call took two: its peer's life was not known
+  world_.bus().Cut(2, 1);
+  Task<Result<Bytes>> call = one_->Call(2, Method::kRead, "once", kSecond);
+  world_.RunFor(kSecond / 10);
+  ASSERT_EQ(served_by_two_, 2);
+  Close(&two_);
+  StartTwo(2);
+  world_.bus().Mend(2, 1);
+  pb::RpcHeader copy;
+  copy.set_number(number);
+  copy.set_sender_life(1);
+  copy.set_receiver_life(1);
+  copy.set_method(static_cast<uint32_t>(Method::kRead));
+  env::Message message{.from = 1, .to = 2, .header = copy.SerializeAsString()};
+  message.data.emplace_back("once");
+  ASSERT_TRUE(world_.bus().Send(std::move(message)).ok());
+  world_.RunFor(kSecond / 10);
+  ASSERT_TRUE(call.IsDone());  // of this very call: the number is right
+  EXPECT_EQ(call.TakeValue().status().code(), Code::kOutcomeUnknown);
   EXPECT_EQ(served_by_two_, 2);
 }
 

@@ -112,13 +112,19 @@ Task<Result<pb::HomeReply>> Home::Promise(uint32_t partition, Epoch epoch) {
     auto guard = co_await At(partition).mutex.Lock();
     std::vector<StoreWrite> writes;
     KVFS_CO_RETURN_IF_ERROR(Obey(partition, epoch, &writes, &reply));
-    if (!reply.granted() || writes.empty()) {
+    if (!reply.granted() || epoch <= At(partition).durable) {
       co_return reply;
     }
-    KVFS_CO_ASSIGN_OR_RETURN(position, Write(partition, epoch, std::move(writes), true));
+    // What was promised before may have come with a transaction that nobody synced.
+    position = store_->LastPosition();
+    if (!writes.empty()) {
+      KVFS_CO_ASSIGN_OR_RETURN(position, Write(partition, epoch, std::move(writes), true));
+    }
   }
   Status synced = co_await store_->Sync(position);
   KVFS_CO_RETURN_IF_ERROR(synced);
+  auto guard = co_await At(partition).mutex.Lock();
+  At(partition).durable = std::max(At(partition).durable, epoch);
   co_return reply;
 }
 
@@ -234,7 +240,7 @@ Task<Result<std::vector<pb::Entry>>> Home::Fetch(Bytes pk, env::NodeId source, P
 }
 
 Task<Result<pb::HomeReply>> Home::Install(Bytes pk, Epoch epoch, env::NodeId source, PkState from,
-                                          PkState to) {
+                                          PkState to, bool sync) {
   const uint32_t partition = PartitionAt(pk);
   const Bytes prefix = PkPrefix(pk);
   KVFS_CO_ASSIGN_OR_RETURN(const auto fetched, co_await Fetch(pk, source, from));
@@ -253,9 +259,26 @@ Task<Result<pb::HomeReply>> Home::Install(Bytes pk, Epoch epoch, env::NodeId sou
   KVFS_CO_ASSIGN_OR_RETURN(const PkState state, LocalState(pk));
   reply.set_applied(state <= to);
   *reply.mutable_state() = ToProto(reply.applied() ? to : state);
-  if (state >= to) {
+  if (state > to) {
     co_return reply;
   }
+  Position position = store_->LastPosition();
+  if (state != to) {
+    KVFS_CO_ASSIGN_OR_RETURN(position,
+                             Replace(pk, epoch, to, std::move(content), std::move(writes), sync));
+  }
+  guard.Release();
+  if (sync) {
+    Status synced = co_await store_->Sync(position);
+    KVFS_CO_RETURN_IF_ERROR(synced);
+  }
+  co_return reply;
+}
+
+Result<Position> Home::Replace(ByteView pk, const Epoch& epoch, const PkState& to,
+                               std::map<Bytes, Bytes> content, std::vector<StoreWrite> writes,
+                               bool will_sync) {
+  const Bytes prefix = PkPrefix(pk);
   content[prefix + kStateCk].clear();
   EncodePkState(to, &content[prefix + kStateCk]);
   const auto present = store_->Scan(prefix, PrefixEnd(prefix));
@@ -269,14 +292,13 @@ Task<Result<pb::HomeReply>> Home::Install(Bytes pk, Epoch epoch, env::NodeId sou
       content.erase(wanted);
     }
   }
-  KVFS_CO_RETURN_IF_ERROR(present->status());
+  KVFS_RETURN_IF_ERROR(present->status());
   for (auto& [key, value] : content) {
     StoreWrite& write = writes.emplace_back();
     write.key = key;
     write.value = std::move(value);
   }
-  KVFS_CO_RETURN_IF_ERROR(Write(partition, epoch, std::move(writes), false).status());
-  co_return reply;
+  return Write(PartitionAt(pk), epoch, std::move(writes), will_sync);
 }
 
 Task<Result<pb::ReadReply>> Home::Read(pb::ReadRequest request) {

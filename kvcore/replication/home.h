@@ -6,6 +6,7 @@
 // held over reads and one Apply of the store, never over a wait for the disk or a peer.
 #pragma once
 
+#include <map>
 #include <memory>
 #include <optional>
 #include <vector>
@@ -39,9 +40,9 @@ class Home {
   Task<Result<pb::HomeReply>> State(Bytes pk, Epoch epoch);
   Task<Result<pb::HomeReply>> Apply(pb::ApplyRequest request);
   // Makes the pk what it is at `source` in state `from`, and calls that state `to`: in one batch,
-  // so the old content counts until the new one does.
+  // so the old content counts until the new one does. `sync`: durable before it is answered.
   Task<Result<pb::HomeReply>> Install(Bytes pk, Epoch epoch, env::NodeId source, PkState from,
-                                      PkState to);
+                                      PkState to, bool sync);
   Task<Result<pb::PageReply>> Page(pb::PageRequest request);
   // What this home holds, committed or not.
   Task<Result<pb::ReadReply>> Read(pb::ReadRequest request);
@@ -54,7 +55,9 @@ class Home {
   struct Partition {
     explicit Partition(env::Scheduler* scheduler) : mutex(scheduler) {}
     env::AsyncMutex mutex;
-    std::optional<Epoch> promised;  // read from the store when first asked for; guarded by mutex
+    // Both guarded by mutex.
+    std::optional<Epoch> promised;  // read from the store when first asked for
+    Epoch durable;                  // the highest promised that is known to be on the disk
   };
 
   uint32_t PartitionAt(ByteView pk) const;
@@ -67,6 +70,11 @@ class Home {
               pb::HomeReply* reply);
   Result<Position> Write(uint32_t partition, const Epoch& epoch, std::vector<StoreWrite> writes,
                          bool will_sync);
+  // Makes `content` (whole keys) the pk's, in state `to`, beside `writes`. With the partition
+  // locked.
+  Result<Position> Replace(ByteView pk, const Epoch& epoch, const PkState& to,
+                           std::map<Bytes, Bytes> content, std::vector<StoreWrite> writes,
+                           bool will_sync);
   // Every entry of the pk at `source` but its state.
   Task<Result<std::vector<pb::Entry>>> Fetch(Bytes pk, env::NodeId source, PkState state);
 

@@ -8,9 +8,8 @@ namespace kvfs::replication {
 
 void Tail::Add(Entry entry, size_t limit) {
   std::lock_guard lock(mutex_);
-  if (!entries_.empty() &&
-      (FromProto(entries_.back()->next()) != FromProto(entry->previous()) ||
-       FromProto(entries_.back()->epoch()) != FromProto(entry->epoch()))) {
+  if (!entries_.empty() && (FromProto(entries_.back()->next()) != FromProto(entry->previous()) ||
+                            FromProto(entries_.back()->epoch()) != FromProto(entry->epoch()))) {
     entries_.clear();
   }
   entries_.push_back(std::move(entry));
@@ -134,6 +133,7 @@ Task<Result<pb::HomeReply>> Pusher::CatchUp(env::NodeId home, Tail::Entry entry,
   install.set_pk(entry->pk());
   *install.mutable_epoch() = entry->epoch();
   *install.mutable_state() = entry->next();
+  install.set_sync(entry->sync());
   Bytes body = install.SerializeAsString();
   co_return co_await Call(home, Method::kInstall, std::move(body), options_.install_timeout_micros);
 }

@@ -25,8 +25,8 @@ struct PusherOptions {
   size_t tail = 64;               // latest transactions of a pk kept for homes that missed some
 };
 
-// The latest transactions of one pk under one epoch, each planned on what the one before it left. Of
-// one epoch, because no home may come into a state of an older one any more: whoever finds a
+// The latest transactions of one pk under one epoch, each planned on what the one before it left.
+// Of one epoch, because no home may come into a state of an older one any more: whoever finds a
 // majority in it would take it for decided.
 class Tail {
  public:

@@ -211,7 +211,7 @@ Task<Status> ReplicatedPrimary::Settle(const Hold& hold, Bytes pk) {
     if (own != highest) {
       KVFS_CO_ASSIGN_OR_RETURN(
           const pb::HomeReply installed,
-          co_await parts_.home->Install(pk, hold.reign.epoch, holder, highest, settled));
+          co_await parts_.home->Install(pk, hold.reign.epoch, holder, highest, settled, false));
       if (!installed.granted() || !installed.applied()) {
         EndReign(hold.reign, FromProto(installed.promised()));
         co_return Deposed();
@@ -252,10 +252,18 @@ Task<Status> ReplicatedPrimary::Replicate(const Hold& hold, pb::ApplyRequest req
   const auto entry = std::make_shared<const pb::ApplyRequest>(std::move(request));
   // Here first: what cannot be written here is refused before anybody has it.
   pb::ApplyRequest own = *entry;
-  KVFS_CO_ASSIGN_OR_RETURN(const pb::HomeReply applied,
-                           co_await parts_.home->Apply(std::move(own)));
-  if (!applied.granted() || !applied.applied()) {
-    EndReign(hold.reign, FromProto(applied.promised()));
+  const auto applied = co_await parts_.home->Apply(std::move(own));
+  if (!applied.ok()) {
+    const auto state = parts_.home->LocalState(entry->pk());
+    if (state.ok() && *state == FromProto(entry->previous())) {
+      co_return applied.status();
+    }
+    // It lies here, but could not be made durable: whoever settles the pk next takes it up.
+    hold.key->settled.reset();
+    co_return Unknown();
+  }
+  if (!applied->granted() || !applied->applied()) {
+    EndReign(hold.reign, FromProto(applied->promised()));
     co_return Deposed();
   }
   hold.key->settled.reset();  // until a majority has it

@@ -36,8 +36,8 @@ Task<Result<Bytes>> Service::Handle(env::NodeId from, Method method, Bytes body)
     case Method::kInstall: {
       KVFS_CO_ASSIGN_OR_RETURN(const auto request, Parse<pb::InstallRequest>(body));
       const PkState state = FromProto(request.state());
-      co_return co_await Serialized(
-          home_->Install(request.pk(), FromProto(request.epoch()), from, state, state));
+      co_return co_await Serialized(home_->Install(request.pk(), FromProto(request.epoch()), from,
+                                                   state, state, request.sync()));
     }
     case Method::kPage: {
       KVFS_CO_ASSIGN_OR_RETURN(auto request, Parse<pb::PageRequest>(body));
