@@ -75,12 +75,14 @@ Task<Quorum::Verdict> Pusher::Ask(std::vector<env::NodeId> homes, Reign reign, M
 Task<Quorum::Verdict> Pusher::Push(std::vector<env::NodeId> homes, Reign reign, Tail::Entry entry,
                                    std::shared_ptr<Tail> tail, std::shared_ptr<Round> round) {
   tail->Add(entry, options_.tail);
+  uint64_t push = 0;
   {
     std::lock_guard lock(mutex_);
     if (closing_) {
       co_return Quorum::Verdict::kOpen;
     }
-    rounds_.insert(round);
+    push = ++last_push_;
+    rounds_[push] = round;
   }
   pb::HomeReply own;
   own.set_granted(true);
@@ -92,7 +94,7 @@ Task<Quorum::Verdict> Pusher::Push(std::vector<env::NodeId> homes, Reign reign, 
   }
   const Quorum::Verdict verdict = co_await round->Wait();
   std::lock_guard lock(mutex_);
-  rounds_.erase(round);
+  rounds_.erase(push);
   co_return verdict;
 }
 
@@ -139,13 +141,13 @@ Task<Result<pb::HomeReply>> Pusher::CatchUp(env::NodeId home, Tail::Entry entry,
 }
 
 Task<void> Pusher::Close() {
-  std::set<std::shared_ptr<Round>> rounds;
+  std::map<uint64_t, std::shared_ptr<Round>> rounds;
   {
     std::lock_guard lock(mutex_);
     closing_ = true;
     rounds = rounds_;
   }
-  for (const auto& round : rounds) {
+  for (const auto& [push, round] : rounds) {
     round->GiveUp();
   }
   co_await tasks_.Drain();

@@ -7,9 +7,9 @@
 
 #include <deque>
 #include <functional>
+#include <map>
 #include <memory>
 #include <mutex>
-#include <set>
 #include <vector>
 
 #include "kvcore/env/task_set.h"
@@ -79,9 +79,10 @@ class Pusher {
   Peers* const peers_;
   env::Scheduler* const scheduler_;
   const Denied denied_;
-  std::mutex mutex_;  // guards the two below
+  std::mutex mutex_;  // guards the three below
   bool closing_ = false;
-  std::set<std::shared_ptr<Round>> rounds_;  // of pushes
+  uint64_t last_push_ = 0;
+  std::map<uint64_t, std::shared_ptr<Round>> rounds_;  // of pushes, in the order they began
   env::TaskSet tasks_;
 };
 
