@@ -2,7 +2,6 @@
 // named; nobody is given wrong data. Directories that are not ours are left alone.
 #include <gtest/gtest.h>
 
-#include <regex>
 #include <set>
 
 #include "kvcore/engine/db_test_support.h"
@@ -11,6 +10,17 @@
 
 namespace kvfs::engine::testing {
 namespace {
+
+bool NamesOffset(const std::string& message) {
+  constexpr std::string_view kAt = " at ";
+  for (size_t at = message.find(kAt); at != std::string::npos; at = message.find(kAt, at + 1)) {
+    const size_t digit = at + kAt.size();
+    if (digit < message.size() && message[digit] >= '0' && message[digit] <= '9') {
+      return true;
+    }
+  }
+  return false;
+}
 
 class DbDamageTest : public ::testing::Test {
  protected:
@@ -113,8 +123,7 @@ TEST_F(DbDamageTest, EveryFlippedByteIsFoundAndNamed) {
       }
       ASSERT_TRUE(read.code() == Code::kCorruption || read.code() == Code::kInvalidArgument)
           << read.ToString();
-      ASSERT_TRUE(read.code() != Code::kCorruption ||
-                  std::regex_search(std::string(read.message()), std::regex(" at [0-9]+")))
+      ASSERT_TRUE(read.code() != Code::kCorruption || NamesOffset(read.message()))
           << read.ToString();
       const Bytes bare = name.substr(0, name.find('.'));
       ASSERT_NE(read.message().find(file->kind == FileKind::kFormat ? "/store" : bare),
