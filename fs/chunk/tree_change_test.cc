@@ -206,7 +206,8 @@ TEST(TreeChange, HugeSparseFileCostsItsNodesOnly) {
 TEST(TreeChange, NodesOfAForeignShapeAreRefused) {
   NodeSet nodes(256);
   EXPECT_FALSE(nodes.Add(Name(0), std::make_shared<const Bytes>("short")).ok());
-  EXPECT_FALSE(nodes.Add(Name(0), std::make_shared<const Bytes>(Bytes(size_t{32} * 257, 'x'))).ok());
+  EXPECT_FALSE(
+      nodes.Add(Name(0), std::make_shared<const Bytes>(Bytes(size_t{32} * 257, 'x'))).ok());
   EXPECT_FALSE(nodes.Add(Name(0), std::make_shared<const Bytes>()).ok());
   EXPECT_TRUE(nodes.Add(Name(0), std::make_shared<const Bytes>(Bytes(size_t{32} * 256, 'x'))).ok());
 }

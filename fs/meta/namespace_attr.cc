@@ -138,7 +138,7 @@ Task<Errno> Namespace::TryTouchAtime(InodeRef ref, TimeSpec now) {
 }
 
 bool RelatimeIsDue(const Attr& attr, TimeSpec now) {
-  constexpr int64_t kDaySeconds = 24 * 60 * 60;
+  constexpr int64_t kDaySeconds = 86'400;
   return attr.atime <= attr.mtime || attr.atime <= attr.ctime ||
          now.seconds - attr.atime.seconds >= kDaySeconds;
 }

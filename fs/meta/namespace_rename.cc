@@ -133,14 +133,14 @@ Task<FsResult<RenameOutcome>> Namespace::TryReplace(RenameSide* from, RenameSide
       if (!removed.ok()) {
         co_return removed.error();
       }
-      outcome.replaced = std::move(*removed);
+      outcome.replaced = *removed;
     } else {
       auto removed =
           co_await DropLink(&to->inode, to->entry.dentry.link_id(), true, moment, &guard, &changes);
       if (!removed.ok()) {
         co_return removed.error();
       }
-      outcome.replaced = std::move(*removed);
+      outcome.replaced = *removed;
     }
   }
   const Errno to_counted = co_await CountSubdirectories(to->dir, to_delta, &changes);

@@ -136,7 +136,7 @@ TEST_F(NamespaceTest, AFileLeavesNothingBehind) {
   ASSERT_EQ(Error(tree.Rmdir("/d")), 0);
   // The root's times were not there before; counters of the store may be.
   EXPECT_LE(tree.store().memory().Contents().size(), before + 4);
-  auto page = tree.Await(tree.store().client()->Scan(keys::DirectoryPk(file.home), "\0", {}, 100));
+  auto page = tree.Await(tree.store().client()->Scan(keys::DirectoryPk(file.home), {}, {}, 100));
   EXPECT_TRUE(page.ok() && page->items.empty());
 }
 
@@ -184,7 +184,7 @@ TEST_F(NamespaceTest, HardLinksCountAndOutliveTheirHome) {
   ASSERT_EQ(Error(removed), 0);
   EXPECT_TRUE(removed->is_gone);
   auto page =
-      tree.Await(tree.store().client()->Scan(keys::DirectoryPk(node->ref.home), "\0", {}, 100));
+      tree.Await(tree.store().client()->Scan(keys::DirectoryPk(node->ref.home), {}, {}, 100));
   EXPECT_TRUE(page.ok() && page->items.empty());
 }
 

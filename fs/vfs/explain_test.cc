@@ -38,7 +38,7 @@ TEST_F(ExplainTest, SmallFilesAreInline) {
 
 TEST_F(ExplainTest, ChunksAreCountedOnceAndSharedOnesAreNotExclusive) {
   const uint32_t chunk_bytes = vfs.store().client()->info().chunk_bytes;
-  const Bytes repeated(2 * chunk_bytes, 'a');  // two places, one chunk
+  const Bytes repeated(size_t{2} * chunk_bytes, 'a');  // two places, one chunk
   vfs.WriteFile(kRootIno, "f", repeated + "tail");
   Explanation found = Explain("/f");
   EXPECT_EQ(found.content, "chunks");

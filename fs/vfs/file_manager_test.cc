@@ -9,7 +9,7 @@
 namespace kvfs::fs {
 namespace {
 
-constexpr uint32_t kChunk = 8u << 10;
+constexpr uint64_t kChunk = 8u << 10;
 
 Bytes Pattern(size_t size, int seed = 0) {
   Bytes bytes(size, '\0');

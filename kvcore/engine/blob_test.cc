@@ -367,7 +367,7 @@ TEST(BlobFile, TruncatedFilesGiveTheWholeRecords) {
 TEST(BlobIndex, TakesOrdinalsInAnyOrderOnce) {
   BlobIndex index;
   for (const uint32_t ordinal : {0u, 2u, 1u, 9u, 5u}) {
-    EXPECT_TRUE(index.Insert({ordinal, 10, ordinal * 100}));
+    EXPECT_TRUE(index.Insert({ordinal, 10, ordinal * uint64_t{100}}));
   }
   EXPECT_FALSE(index.Insert({2, 10, 7}));
   EXPECT_EQ(index.Find(2)->offset, 200u);

@@ -125,7 +125,7 @@ bool CompactionJob::EndsBefore(ByteView internal_key) {
     return false;
   }
   const TableList& tables =
-      compaction_->version->levels[static_cast<size_t>(compaction_->output_level + 1)];
+      compaction_->version->levels[static_cast<size_t>(compaction_->output_level) + 1];
   while (grandparent_ < tables.size() &&
          UserKey(tables[grandparent_]->meta.largest) < UserKey(internal_key)) {
     grandparent_overlap_ += tables[grandparent_]->meta.file_bytes;

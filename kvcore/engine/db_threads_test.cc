@@ -37,7 +37,7 @@ TEST_F(DbThreadsTest, WritersReadersAndBackgroundWork) {
   options_.block_cache_bytes = 256 << 10;
   Open();
   // The newest generation whose write is known to be done, per writer and key.
-  std::vector<std::atomic<int>> done(kWriters * kKeys);
+  std::vector<std::atomic<int>> done(size_t{kWriters} * kKeys);
   for (auto& generation : done) {
     generation = -1;
   }
@@ -69,7 +69,7 @@ TEST_F(DbThreadsTest, WritersReadersAndBackgroundWork) {
           ++failures;
           continue;
         }
-        done[static_cast<size_t>(writer * kKeys + key)] = generation;
+        done[static_cast<size_t>(writer) * kKeys + static_cast<size_t>(key)] = generation;
         if (key % 16 == 0 && !BlockingWait(db_->Sync(*position)).ok()) {
           ++failures;
         }
@@ -82,7 +82,7 @@ TEST_F(DbThreadsTest, WritersReadersAndBackgroundWork) {
       x = x * 6364136223846793005u + 1442695040888963407u;
       const int writer = static_cast<int>((x >> 33) % kWriters);
       const int key = static_cast<int>((x >> 40) % kKeys);
-      const int least = done[static_cast<size_t>(writer * kKeys + key)];
+      const int least = done[static_cast<size_t>(writer) * kKeys + static_cast<size_t>(key)];
       const auto value = db_->Get(key_of(writer, key));
       if (!value.ok()) {
         failures += value.error().code() != Code::kNotFound || least >= 0 ? 1 : 0;

@@ -78,7 +78,7 @@ void ExpectRecords(const Outcome& outcome, const std::vector<Record>& expected) 
 }
 
 TEST(Log, AnEmptyFileIsAnEmptyLog) {
-  for (const Bytes& file : {Bytes(), Bytes(100, '\0'), Bytes(kLogBlockBytes * 3, '\0')}) {
+  for (const Bytes& file : {Bytes(), Bytes(100, '\0'), Bytes(size_t{3} * kLogBlockBytes, '\0')}) {
     const Outcome outcome = ReadAll(file, 7);
     EXPECT_TRUE(outcome.status.ok());
     EXPECT_TRUE(outcome.records.empty());
@@ -293,7 +293,7 @@ TEST(Log, FragmentsWithinPayloadsProveNothing) {
 TEST(Log, RandomBytesNeverCrashAndNeverReadAsRecords) {
   std::mt19937_64 random(4);
   for (int round = 0; round < 300; ++round) {
-    Bytes file(random() % (3 * kLogBlockBytes), '\0');
+    Bytes file(random() % (size_t{3} * kLogBlockBytes), '\0');
     for (char& c : file) {
       c = static_cast<char>(random() % 9);  // many log numbers and types that look right
     }

@@ -112,7 +112,7 @@ Task<Status> Node::Start(const std::string& directory, bool read_only) {
 
 Task<Status> Node::Checkpoint(std::string directory) {
   // Whoever opens it finds another directory identity and renews the storage epoch.
-  Status copied = co_await db_->Checkpoint(std::move(directory));
+  Status copied = co_await db_->Checkpoint(directory);
   co_return copied;
 }
 

@@ -30,7 +30,7 @@ void MakeSourceTree(const std::string& root, uint64_t files) {
     const std::string directory =
         root + "/d" + std::to_string(i / 500) + "/s" + std::to_string(i / 50);
     if (i % 50 == 0) std::filesystem::create_directories(directory);
-    const size_t size = 300 + static_cast<size_t>(std::pow(2.0, 6 + (random() % 1000) / 111.0));
+    const size_t size = 300 + static_cast<size_t>(std::pow(2.0, 6 + static_cast<double>(random() % 1000) / 111.0));
     std::string text;
     while (text.size() < size) {
       text += words[random() % words.size()];

@@ -95,7 +95,7 @@ std::string Step(Side& side, uint64_t op, const std::string& p, const std::strin
     case 13:
       return Side::Code(writer->second->Reserve(number));
     default:
-      return Side::Code(writer->second->WriteAt(number, Bytes(number % 700, 'a' + number % 26)));
+      return Side::Code(writer->second->WriteAt(number, Bytes(number % 700, static_cast<char>('a' + number % 26))));
   }
 }
 

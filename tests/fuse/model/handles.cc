@@ -5,6 +5,8 @@
 #include <sys/stat.h>
 #include <unistd.h>
 
+#include <algorithm>
+
 #include "tests/fuse/model/model.h"
 
 namespace kvfs::model {
@@ -221,7 +223,7 @@ void Model::OpMmap() {
          Outcome outcome;
          char* at = static_cast<char*>(map) + offset;
          outcome.data.assign(at, bytes.size());
-         memcpy(at, bytes.data(), bytes.size());
+         std::copy(bytes.begin(), bytes.end(), at);
          // Pages dirtied through a mapping are promised only after msync or fsync.
          if (shared && msync(map, size, MS_SYNC) != 0) outcome = FromCall(-1);
          munmap(map, size);

@@ -167,7 +167,7 @@ size_t Model::Length() {
     case 3:
       return Below(130) * 1024 + Below(1024);
     case 4:
-      return 128 * 1024;
+      return 131'072;
     default:
       return Below(6000);
   }
