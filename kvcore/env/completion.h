@@ -17,6 +17,15 @@ namespace kvfs::env {
 
 template <typename T>
 class Completion {
+  struct Shared {
+    explicit Shared(Scheduler* its_scheduler) : scheduler(its_scheduler) {}
+    Scheduler* const scheduler;
+    std::mutex mutex;  // guards the rest
+    bool set = false;
+    std::optional<T> value;
+    std::coroutine_handle<> waiter;
+  };
+
  public:
   explicit Completion(Scheduler* scheduler) : shared_(std::make_shared<Shared>(scheduler)) {}
 
@@ -61,7 +70,7 @@ class Completion {
     }
 
    private:
-    std::shared_ptr<typename Completion::Shared> shared_;
+    std::shared_ptr<Shared> shared_;
   };
   Awaiter Get() const { return Awaiter(*this); }
 
@@ -69,15 +78,6 @@ class Completion {
   bool operator==(const Completion& other) const { return shared_ == other.shared_; }
 
  private:
-  struct Shared {
-    explicit Shared(Scheduler* its_scheduler) : scheduler(its_scheduler) {}
-    Scheduler* const scheduler;
-    std::mutex mutex;  // guards the rest
-    bool set = false;
-    std::optional<T> value;
-    std::coroutine_handle<> waiter;
-  };
-
   std::shared_ptr<Shared> shared_;
 };
 

@@ -43,7 +43,7 @@ Result<LayoutAgreement::Output> LayoutAgreement::Propose(std::shared_ptr<const L
     return Status::Busy(proposal_ ? "a layout is being proposed"
                                   : "the change to the present layout is not complete");
   }
-  proposal_.emplace();
+  proposal_ = Proposal{};
   proposal_->mine = std::move(next);
   proposal_->deadline_micros = now_micros + options_.proposal_micros;
   Output out;

@@ -94,7 +94,8 @@ inline std::vector<double> IdealShares(const LayoutSpec& spec) {
   std::vector<double> shares(spec.members.size());
   for (const auto& [zone, members] : zones) {
     const double in_zone = bounded(members, level);
-    const double zone_level = solve(in_zone, [&](double at) { return fill(members, at); });
+    const double zone_level =
+        solve(in_zone, [&, &here = members](double at) { return fill(here, at); });
     for (const size_t i : members) {
       shares[i] = std::min(partitions, zone_level * spec.members[i].weight);
     }
