@@ -14,6 +14,8 @@ KVFS_TEST_PACKAGES=(
   python3 tar rsync git sqlite3 fio attr acl libacl1-dev e2fsprogs xfsprogs util-linux procps psmisc
   strace
 )
+# The engines that engine_bench compares with; it is built without them where they are missing.
+KVFS_BENCH_PACKAGES=(libleveldb-dev librocksdb-dev)
 # packaging/check --long: the fuzz preset is built with clang.
 KVFS_LONG_PACKAGES=(clang)
 
