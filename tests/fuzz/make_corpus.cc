@@ -13,9 +13,11 @@
 #include "kvcore/engine/table_builder.h"
 #include "kvcore/engine/version_edit.h"
 #include "kvcore/engine/write_batch.h"
+#include "kvcore/membership/message.h"
 #include "kvcore/ring/compute_layout.h"
 #include "kvcore/ring/layout_agreement.h"
 #include "tests/support/bytes_file.h"
+#include "transport/frame.h"
 
 namespace kvfs::fuzz {
 namespace {
@@ -192,6 +194,44 @@ Bytes RingState() {
                                            .accepted_layout = LayoutAfter(*decided)});
 }
 
+// Length-prefixed parts of a message, as fuzz_wire reads them.
+Bytes Frame() {
+  const std::vector<Bytes> data = {"one", ""};
+  const Bytes header = transport::EncodeHeader({.lane = env::Lane::kBulk,
+                                                .type = 9,
+                                                .cluster = {'f', 'u', 'z', 'z'},
+                                                .sender = 3,
+                                                .storage_epoch = 4,
+                                                .request_id = 5,
+                                                .layout_number = 6,
+                                                .remaining_millis = 7},
+                                               "body", data);
+  Bytes out;
+  for (const Bytes& part : {header, Bytes("body"), data[0], data[1]}) {
+    PutLengthPrefixed(&out, part);
+  }
+  return out;
+}
+
+Bytes Membership(membership::Message::Kind kind, uint64_t subject) {
+  using membership::State;
+  const membership::Peer sender{
+      .node = 2, .incarnation = 3, .address = "b:1", .datacentre = "d", .zone = "z"};
+  membership::Peer third = sender;
+  third.node = 3;
+  membership::Peer self = sender;
+  self.node = 1;
+  membership::Peer gone = sender;
+  gone.node = 4;
+  return membership::Encode({.kind = kind,
+                             .sequence = 300,
+                             .subject = subject,
+                             .sender = sender,
+                             .rumors = {{third, State::kSuspect, {2, 5}},
+                                        {self, State::kSuspect, {2}},
+                                        {gone, State::kLeft, {}}}});
+}
+
 void MakeAll(const std::filesystem::path& root) {
   Save(root / "batch", "empty", Payload(0));
   Save(root / "batch", "all_tags", Payload(3));
@@ -209,6 +249,10 @@ void MakeAll(const std::filesystem::path& root) {
   Save(root / "ring", "eight_partitions", "l" + RingLayout(3));
   Save(root / "ring", "promise", "m" + RingPromise());
   Save(root / "ring", "state", "s" + RingState());
+  Save(root / "wire", "frame", "f" + Frame());
+  Save(root / "wire", "ping", "m" + Membership(membership::Message::Kind::kPing, 1));
+  Save(root / "wire", "ping_request", "m" + Membership(membership::Message::Kind::kPingRequest, 3));
+  Save(root / "wire", "sync", "m" + Membership(membership::Message::Kind::kSync, 0));
 }
 
 }  // namespace

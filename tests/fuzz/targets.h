@@ -17,6 +17,7 @@ void FuzzBlob(const uint8_t* data, size_t size);
 void FuzzManifest(const uint8_t* data, size_t size);
 void FuzzItem(const uint8_t* data, size_t size);
 void FuzzRing(const uint8_t* data, size_t size);
+void FuzzWire(const uint8_t* data, size_t size);
 
 struct Target {
   const char* name;  // the directory under corpus/
@@ -25,7 +26,7 @@ struct Target {
 inline constexpr std::array kTargets = {
     Target{"batch", FuzzBatch}, Target{"log", FuzzLog},   Target{"block", FuzzBlock},
     Target{"table", FuzzTable}, Target{"blob", FuzzBlob}, Target{"manifest", FuzzManifest},
-    Target{"item", FuzzItem},   Target{"ring", FuzzRing},
+    Target{"item", FuzzItem},   Target{"ring", FuzzRing}, Target{"wire", FuzzWire},
 };
 
 }  // namespace kvfs::fuzz
