@@ -37,7 +37,8 @@ class History {
   void Add(Operation operation) { operations_[operation.key].push_back(std::move(operation)); }
   size_t size() const;
 
-  // The register whose operations no order explains, with them; nothing if there is none.
+  // The register whose operations no order explains, with them; nothing if there is none. Also
+  // one for which no order was found in a million situations.
   // Registers hold "" at first.
   std::optional<std::string> FindViolation() const;
 

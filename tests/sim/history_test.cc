@@ -49,6 +49,30 @@ TEST(History, AnUnknownWriteMayHappenLateOrNeverButNotTwice) {
                           Write("b", 3, 4), Read("b", 5, 6), Read("a", 7, 8)}));
 }
 
+TEST(History, WhatNobodySawMayBeWhyASwapWasRefused) {
+  const int64_t never = INT64_MAX;
+  const Operation unseen = Write("u", 0, never, Outcome::kUnknown);
+  EXPECT_FALSE(Explained({Write("a", 0, 1), Swap("a", "b", Outcome::kConflict, 2, 3)}));
+  EXPECT_TRUE(Explained({Write("a", 0, 1), unseen, Swap("a", "b", Outcome::kConflict, 2, 3)}));
+  EXPECT_FALSE(Explained(
+      {Write("a", 0, 1), unseen, Swap("a", "b", Outcome::kConflict, 2, 3), Read("a", 4, 5)}));
+}
+
+TEST(History, ManyOfUnknownResultTakeNoLongTime) {
+  const int64_t never = INT64_MAX;
+  std::vector<Operation> operations;
+  for (int i = 0; i < 300; ++i) {
+    const std::string value = std::to_string(i);
+    operations.push_back(Write(value, i, never, Outcome::kUnknown));
+    if (i % 3 == 0) {
+      operations.push_back(Read(value, i + 1, i + 3));
+    }
+  }
+  EXPECT_TRUE(Explained(operations));
+  operations.push_back(Read("0", 400, 401));
+  EXPECT_FALSE(Explained(operations));
+}
+
 TEST(History, OneOfTwoSwapsWins) {
   EXPECT_TRUE(Explained({Swap("", "a", Outcome::kOk, 0, 9), Swap("", "b", Outcome::kConflict, 0, 9),
                          Read("a", 10, 11)}));

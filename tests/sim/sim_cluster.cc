@@ -54,7 +54,9 @@ struct SimCluster::Dead {
 
 SimCluster::SimCluster(SimClusterOptions options)
     : options_(options),
-      world_({.seed = options.seed, .machines = options.nodes + 1, .shuffle = true}),
+      world_({.seed = options.seed,
+              .machines = options.nodes + options.client_machines,
+              .shuffle = true}),
       boots_(&world_.scheduler()),
       nodes_(static_cast<size_t>(options.nodes)),
       lives_(static_cast<size_t>(options.nodes)) {
@@ -62,17 +64,24 @@ SimCluster::SimCluster(SimClusterOptions options)
     Start(node);
   }
   world_.scheduler().RunUntil([this] { return AllUp(); });
-  env::Env env = world_.machine(static_cast<size_t>(options.nodes)).env();
-  client_ = std::make_unique<Client>();
-  client_->rpc = std::make_unique<node::Rpc>(env, IdOf(options.nodes), 1);
+  for (int client = 0; client < options.client_machines; ++client) {
+    clients_.push_back(MakeClient(options.nodes + client));
+  }
+}
+
+std::unique_ptr<SimCluster::Client> SimCluster::MakeClient(int number) {
+  const env::Env env = world_.machine(static_cast<size_t>(number)).env();
+  auto client = std::make_unique<Client>();
+  client->rpc = std::make_unique<node::Rpc>(env, IdOf(number), 1);
   const node::Rpc::Handler refuse = [](env::NodeId, node::Rpc::Method,
                                        Bytes) -> Task<Result<Bytes>> {
     co_return Status::InvalidArgument("a client serves nobody");
   };
-  client_->rpc->Start(refuse);
-  client_->coordinator = std::make_unique<replication::Coordinator>(
-      replication::CoordinatorOptions{.partition_bits = kPartitionBits}, this, client_->rpc.get(),
+  client->rpc->Start(refuse);
+  client->coordinator = std::make_unique<replication::Coordinator>(
+      replication::CoordinatorOptions{.partition_bits = kPartitionBits}, this, client->rpc.get(),
       env.clock, env.scheduler);
+  return client;
 }
 
 SimCluster::~SimCluster() {
@@ -82,8 +91,10 @@ SimCluster::~SimCluster() {
   }
   std::vector<Task<void>> last;
   last.push_back(boots_.Drain());
-  last.push_back(client_->rpc->Close());
-  last.push_back(client_->coordinator->Close());
+  for (const auto& client : clients_) {
+    last.push_back(client->rpc->Close());
+    last.push_back(client->coordinator->Close());
+  }
   for (Task<void>& task : last) {
     world_.Run(std::move(task));
   }

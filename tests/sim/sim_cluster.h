@@ -1,5 +1,5 @@
 // SimCluster: the nodes of a cluster on simulated machines, all homes of every partition, and
-// one machine for the clients, which is a home of none. Machines may be killed and started
+// machines for the clients, which are homes of none. Machines may be killed and started
 // again on what their disks hold. Single-threaded; what happens is told by the seed.
 #pragma once
 
@@ -20,6 +20,7 @@ namespace kvfs::sim {
 struct SimClusterOptions {
   uint64_t seed = 1;
   int nodes = 3;
+  int client_machines = 1;
 };
 
 class SimCluster final : public replication::Placement {
@@ -29,7 +30,10 @@ class SimCluster final : public replication::Placement {
 
   env::sim::SimWorld& world() { return world_; }
   const env::sim::SimWorld& world() const { return world_; }
-  replication::Coordinator& client() { return *client_->coordinator; }
+  // Clients are spread over their machines.
+  replication::Coordinator& client(int client) {
+    return *clients_[static_cast<size_t>(client) % clients_.size()]->coordinator;
+  }
   int nodes() const { return options_.nodes; }
 
   bool IsUp(int node) const { return nodes_[static_cast<size_t>(node)] != nullptr; }
@@ -54,6 +58,7 @@ class SimCluster final : public replication::Placement {
     std::unique_ptr<replication::Coordinator> coordinator;
   };
 
+  std::unique_ptr<Client> MakeClient(int number);
   Task<void> Boot(size_t number);
   // False: the machine has died in between.
   Task<bool> Open(size_t number, Node* node);
@@ -64,7 +69,7 @@ class SimCluster final : public replication::Placement {
   std::vector<std::unique_ptr<Node>> nodes_;  // null: dead, or not yet up
   std::vector<int> lives_;                    // of the machines
   std::vector<Dead> dead_;
-  std::unique_ptr<Client> client_;
+  std::vector<std::unique_ptr<Client>> clients_;
 };
 
 }  // namespace kvfs::sim

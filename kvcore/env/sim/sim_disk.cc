@@ -1,7 +1,6 @@
 #include "kvcore/env/sim/sim_disk.h"
 
 #include <algorithm>
-#include <unordered_map>
 #include <unordered_set>
 #include <utility>
 
@@ -279,22 +278,24 @@ void SimDisk::LosePower(Random& random, const Survival* fixed) {
     return fixed != nullptr ? *fixed : static_cast<Survival>(Uniform(random, 4));
   };
   const std::vector<SimNodePtr> nodes = AllNodes();
-  std::unordered_map<const SimNode*, size_t> kept;
+  std::map<uint64_t, size_t> kept;  // of the directory of this serial number
+  std::map<uint64_t, const SimNode*> directories;
   for (const SimNodePtr& node : nodes) {
     if (node->is_directory) {
       const size_t all = node->changes.size();
       const Survival how = survival();
-      kept[node.get()] = how == Survival::kNothing      ? 0
-                         : how == Survival::kEverything ? all
-                                                        : Uniform(random, all + 1);
+      directories[node->serial] = node.get();
+      kept[node->serial] = how == Survival::kNothing      ? 0
+                           : how == Survival::kEverything ? all
+                                                          : Uniform(random, all + 1);
     }
   }
   // A rename that one side lost is lost on the other side too, with what came after it there.
   for (bool stable = false; !stable;) {
     stable = true;
-    for (auto& [directory, count] : kept) {
+    for (auto& [serial, count] : kept) {
       for (size_t i = 0; i < count; ++i) {
-        const SimNode::Change& change = directory->changes[i];
+        const SimNode::Change& change = directories[serial]->changes[i];
         const SimNodePtr other = change.other.lock();
         if (other == nullptr) {
           continue;
@@ -302,7 +303,7 @@ void SimDisk::LosePower(Random& random, const Survival* fixed) {
         const auto it = std::find_if(other->changes.begin(), other->changes.end(),
                                      [&](const auto& c) { return c.id == change.id; });
         if (it != other->changes.end() &&
-            static_cast<size_t>(it - other->changes.begin()) >= kept[other.get()]) {
+            static_cast<size_t>(it - other->changes.begin()) >= kept[other->serial]) {
           count = i;
           stable = false;
         }
@@ -315,7 +316,7 @@ void SimDisk::LosePower(Random& random, const Survival* fixed) {
       node->reserved = 0;
       continue;
     }
-    for (size_t i = 0; i < kept[node.get()]; ++i) {
+    for (size_t i = 0; i < kept[node->serial]; ++i) {
       for (const auto& [name, child] : node->changes[i].sets) {
         SetEntry(&node->durable_entries, name, child);
       }
@@ -326,20 +327,20 @@ void SimDisk::LosePower(Random& random, const Survival* fixed) {
 }
 
 std::unique_ptr<SimDisk> SimDisk::Clone() const {
-  std::unordered_map<const SimNode*, SimNodePtr> copies;
+  std::map<uint64_t, SimNodePtr> copies;  // by serial number
   const std::vector<SimNodePtr> nodes = AllNodes();
   for (const SimNodePtr& node : nodes) {
     auto copy = std::make_shared<SimNode>(node->is_directory, node->serial);
     copy->content = node->content;
     copy->reserved = node->reserved;
-    copies[node.get()] = std::move(copy);
+    copies[node->serial] = std::move(copy);
   }
   const auto copy_of = [&](const SimNodePtr& node) {
-    const auto it = copies.find(node.get());
+    const auto it = node == nullptr ? copies.end() : copies.find(node->serial);
     return it == copies.end() ? nullptr : it->second;
   };
   for (const SimNodePtr& node : nodes) {
-    SimNode& copy = *copies[node.get()];
+    SimNode& copy = *copies[node->serial];
     for (const auto& [name, child] : node->entries) {
       copy.entries[name] = copy_of(child);
     }
@@ -355,7 +356,7 @@ std::unique_ptr<SimDisk> SimDisk::Clone() const {
     }
   }
   auto disk = std::make_unique<SimDisk>();
-  disk->root_ = copies[root_.get()];
+  disk->root_ = copies[root_->serial];
   disk->last_change_ = last_change_;
   disk->last_serial_ = last_serial_;
   return disk;

@@ -127,26 +127,23 @@ void SimNemesis::Begin(FaultKind kind) {
 }
 
 void SimNemesis::BeginPartition() {
-  std::set<NodeId> side;
+  // Of either side, or of both: such a bridge talks to everybody.
+  std::map<NodeId, int> sides;
   std::string names;
   for (const NodeId node : world_->bus().Nodes()) {
-    if (Happens(random_, 0.5)) {
-      side.insert(node);
-      names += " " + std::to_string(node);
+    const int side = Happens(random_, 0.2) ? 2 : Happens(random_, 0.5) ? 1 : 0;
+    sides[node] = side;
+    names += std::string(" ") + "-+="[side] + std::to_string(node);
+  }
+  std::vector<SimMessageBus::Link> links;
+  for (const auto& [from, side] : sides) {
+    for (const auto& [to, other] : sides) {
+      if (side + other == 1) {
+        links.emplace_back(from, to);
+      }
     }
   }
-  const auto links = world_->bus().Partition(side);
-  if (links.empty()) {
-    return;
-  }
-  ++counts_[static_cast<size_t>(FaultKind::kPartition)];
-  Log("partition: apart are" + names);
-  EndLater([this, links] {
-    for (const auto& [from, to] : links) {
-      world_->bus().Mend(from, to);
-    }
-    Log("partition mended");
-  });
+  Cut(FaultKind::kPartition, "partition" + names, std::move(links));
 }
 
 void SimNemesis::BeginOneWayCut() {
@@ -154,13 +151,34 @@ void SimNemesis::BeginOneWayCut() {
   if (!DrawLink(&link)) {
     return;
   }
-  ++counts_[static_cast<size_t>(FaultKind::kOneWayCut)];
-  const std::string name = std::to_string(link.first) + " to " + std::to_string(link.second);
-  Log("cut " + name);
-  world_->bus().Cut(link.first, link.second);
-  EndLater([this, link, name] {
-    world_->bus().Mend(link.first, link.second);
-    Log("mended " + name);
+  std::string name = std::to_string(link.first) + " to " + std::to_string(link.second);
+  std::vector<SimMessageBus::Link> links{link};
+  const uint64_t breadth = Uniform(random_, 4);
+  if (breadth < 2) {  // the node is mute, or deaf
+    name = (breadth == 0 ? "all from " : "all to ") + std::to_string(link.first);
+    links.clear();
+    for (const NodeId other : world_->bus().Nodes()) {
+      links.emplace_back(breadth == 0 ? link.first : other, breadth == 0 ? other : link.first);
+    }
+  }
+  Cut(FaultKind::kOneWayCut, "cut " + name, std::move(links));
+}
+
+void SimNemesis::Cut(FaultKind kind, const std::string& name,
+                     std::vector<SimMessageBus::Link> links) {
+  if (links.empty()) {
+    return;
+  }
+  ++counts_[static_cast<size_t>(kind)];
+  Log(name);
+  for (const auto& [from, to] : links) {
+    world_->bus().Cut(from, to);
+  }
+  EndLater([this, links, name] {
+    for (const auto& [from, to] : links) {
+      world_->bus().Mend(from, to);
+    }
+    Log("over: " + name);
   });
 }
 

@@ -17,8 +17,8 @@
 namespace kvfs::env::sim {
 
 enum class FaultKind : uint8_t {
-  kPartition,  // no message passes between two groups of nodes
-  kOneWayCut,  // none passes from one node to another
+  kPartition,  // no message passes between two groups of nodes; some nodes may be in both
+  kOneWayCut,  // none passes from one node to another, or from a node at all, or to it
   kClog,       // all from one node to another are late, together
   kPause,      // a machine stands still
   kKill,       // a machine dies and starts again
@@ -90,6 +90,7 @@ class SimNemesis {
   void BeginPause();
   void BeginKill();
   void JumpClock();
+  void Cut(FaultKind kind, const std::string& name, std::vector<SimMessageBus::Link> links);
   // Undoes a fault when its time is over, or when quiet comes.
   void EndLater(std::function<void()> end);
   void Log(const std::string& line);

@@ -1,0 +1,123 @@
+#include "tests/sim/simulation.h"
+
+#include <utility>
+
+namespace kvfs::sim {
+namespace {
+
+using env::sim::Happens;
+using env::sim::Uniform;
+
+constexpr int64_t kMinute = 60 * kSecond;
+
+// Mostly three homes; with five, two may be apart and hold what nobody else does.
+SimClusterOptions DrawCluster(const SimulationOptions& options, env::Random& random) {
+  SimClusterOptions cluster;
+  cluster.seed = options.seed;
+  constexpr int kSizes[] = {3, 3, 3, 3, 3, 5, 5, 5, 4, 2};
+  cluster.nodes = kSizes[Uniform(random, std::size(kSizes))];
+  if (options.nodes > 0) {
+    cluster.nodes = options.nodes;
+  }
+  cluster.client_machines = 1 + static_cast<int>(Uniform(random, 3));
+  return cluster;
+}
+
+env::sim::FaultPlan DrawPlan(const SimCluster& cluster, env::Random& random) {
+  env::sim::FaultPlan plan = env::sim::DrawFaultPlan({}, random);
+  plan.mortal_machines = static_cast<size_t>(cluster.nodes());  // who asks does not die
+  return plan;
+}
+
+}  // namespace
+
+Simulation::Simulation(const SimulationOptions& options, const MakeWorkload& make)
+    : options_(options),
+      random_(options.seed ^ 0x5eed),
+      cluster_(DrawCluster(options, random_)),
+      workload_(make({.cluster = &cluster_, .random = &random_})),
+      max_pause_micros_(Happens(random_, 0.5) ? 20 * kMillis : 200 * kMillis),
+      tasks_(&cluster_.world().scheduler()),
+      nemesis_(&cluster_.world(), DrawPlan(cluster_, random_),
+               {.killed = [this](size_t node) { cluster_.Killed(node); },
+                .start = [this](size_t node) { cluster_.Start(node); }}) {}
+
+bool Simulation::RunToEnd(const Task<void>& task) {
+  return cluster_.world().scheduler().RunUntil([&] { return task.IsDone(); }, kMinute);
+}
+
+std::string Simulation::Run() {
+  cluster_.world().Run(workload_->Setup());
+  nemesis_.Start();
+  for (int client = 0; client < options_.clients; ++client) {
+    tasks_.Start(Client(client));
+  }
+  Trouble();
+  return Quiet();
+}
+
+void Simulation::Trouble() {
+  const int64_t end = Now() + kMinute + options_.operations * kSecond / 2;
+  while (done_ < options_.clients && Now() < end) {
+    cluster_.world().RunFor(20 * kMillis);
+    cluster_.Bury();
+  }
+}
+
+std::string Simulation::Quiet() {
+  env::sim::SimScheduler& scheduler = cluster_.world().scheduler();
+  quiet_ = true;
+  nemesis_.Quieten();
+  if (!scheduler.RunUntil([&] { return cluster_.AllUp(); }, kMinute)) {
+    return "a node has not come up a minute after the last fault";
+  }
+  if (!scheduler.RunUntil([&] { return done_ == options_.clients; }, kMinute)) {
+    return "clients still wait a minute after the last fault";
+  }
+  std::string wrong = "the last look takes more than a minute";
+  Task<void> check = Check(&wrong);
+  (void)RunToEnd(check);
+  cluster_.world().Run(std::move(check));
+  if (!wrong.empty()) {
+    return wrong;
+  }
+  cluster_.world().Run(TouchAll());
+  cluster_.world().RunFor(5 * kSecond);
+  for (const std::string& pk : workload_->Pks()) {
+    const auto first = cluster_.Contents(0, pk);
+    for (int node = 1; node < cluster_.nodes(); ++node) {
+      if (cluster_.Contents(node, pk) != first) {
+        return "the homes differ in " + pk;
+      }
+    }
+  }
+  return "";
+}
+
+Task<void> Simulation::Check(std::string* wrong) { *wrong = co_await workload_->Check(); }
+
+Task<void> Simulation::TouchAll() {
+  uint64_t last_op = 0;
+  for (const std::string& pk : workload_->Pks()) {
+    for (int i = 0; i < 3; ++i) {
+      replication::Txn txn;
+      txn.pk = pk;
+      txn.writes.push_back({replication::Write::Kind::kPut, "z", "end"});
+      const replication::OpId op{999, ++last_op};
+      (void)co_await cluster_.client(0).Submit(std::move(txn), op, true, false, 30 * kSecond);
+      co_await env::SleepFor(&cluster_.world().scheduler(), 500 * kMillis);
+    }
+  }
+}
+
+Task<void> Simulation::Client(int client) {
+  for (int i = 0; i < options_.operations && !quiet_; ++i) {
+    co_await workload_->Step(client, i);
+    const auto pause =
+        static_cast<int64_t>(Uniform(random_, static_cast<uint64_t>(max_pause_micros_)));
+    co_await env::SleepFor(&cluster_.world().scheduler(), pause);
+  }
+  ++done_;
+}
+
+}  // namespace kvfs::sim
