@@ -17,6 +17,10 @@ Bytes PromiseKey(uint32_t partition) {
   return NodeLocalKey(name);
 }
 
+uint64_t BytesOf(const pb::Entry& entry) { return entry.ck().size() + entry.value().size() + 32; }
+
+}  // namespace
+
 StoreWrite PromiseWrite(uint32_t partition, const Epoch& epoch) {
   StoreWrite write;
   write.key = PromiseKey(partition);
@@ -25,9 +29,11 @@ StoreWrite PromiseWrite(uint32_t partition, const Epoch& epoch) {
   return write;
 }
 
-uint64_t BytesOf(const pb::Entry& entry) { return entry.ck().size() + entry.value().size() + 32; }
-
-}  // namespace
+Bytes UnsyncedKey(uint32_t partition) {
+  Bytes name = "unsynced";
+  PutBigEndian16(&name, static_cast<uint16_t>(partition));
+  return NodeLocalKey(name);
+}
 
 StoreWrite StateWrite(ByteView prefix, const PkState& state) {
   StoreWrite write;
@@ -50,27 +56,46 @@ uint32_t Home::PartitionAt(ByteView pk) const {
   return PartitionOf(PlaceOf(pk), options_.partition_bits);
 }
 
-Result<Epoch> Home::LoadPromise(uint32_t partition) {
-  std::optional<Epoch>& promised = At(partition).promised;
-  if (!promised.has_value()) {
-    const auto stored = store_->Get(PromiseKey(partition));
-    Epoch epoch;
-    if (stored.ok()) {
-      ByteView in = *stored;
-      if (!GetFixed64(&in, &epoch.number) || !GetFixed64(&in, &epoch.node) || !in.empty()) {
-        return Status::Corruption("note of a promised epoch: malformed");
-      }
-    } else if (stored.status().code() != Code::kNotFound) {
-      return stored.status();
-    }
-    promised = epoch;
+Result<Epoch> Home::Load(uint32_t partition) {
+  Partition& here = At(partition);
+  if (here.promised.has_value()) {
+    return *here.promised;
   }
-  return *promised;
+  const auto stored = store_->Get(PromiseKey(partition));
+  Epoch epoch;
+  if (stored.ok()) {
+    ByteView in = *stored;
+    if (!GetFixed64(&in, &epoch.number) || !GetFixed64(&in, &epoch.node) || !in.empty()) {
+      return Status::Corruption("note of a promised epoch: malformed");
+    }
+  } else if (stored.status().code() != Code::kNotFound) {
+    return stored.status();
+  }
+  if (!options_.boot_id.empty()) {
+    const auto mark = store_->Get(UnsyncedKey(partition));
+    if (!mark.ok() && mark.status().code() != Code::kNotFound) {
+      return mark.status();
+    }
+    here.marked = mark.ok() && *mark == options_.boot_id;
+    here.suspect = mark.ok() && !here.marked;
+    here.mark_position = store_->LastPosition();
+    here.mark_is_pending = here.marked;  // it may be in the kernel only
+  }
+  here.promised = epoch;
+  return epoch;
+}
+
+Result<Epoch> Home::LoadSound(uint32_t partition) {
+  KVFS_ASSIGN_OR_RETURN(const Epoch promised, Load(partition));
+  if (At(partition).suspect) {
+    return Status::Unavailable("what this home held may have been lost with the power");
+  }
+  return promised;
 }
 
 Task<Result<Epoch>> Home::Promised(uint32_t partition) {
   auto guard = co_await At(partition).mutex.Lock();
-  co_return LoadPromise(partition);
+  co_return LoadSound(partition);
 }
 
 Result<PkState> Home::LocalState(ByteView pk) {
@@ -84,7 +109,7 @@ Result<PkState> Home::LocalState(ByteView pk) {
 
 Status Home::Obey(uint32_t partition, const Epoch& epoch, std::vector<StoreWrite>* writes,
                   pb::HomeReply* reply) {
-  KVFS_ASSIGN_OR_RETURN(const Epoch promised, LoadPromise(partition));
+  KVFS_ASSIGN_OR_RETURN(const Epoch promised, LoadSound(partition));
   reply->set_granted(epoch >= promised);
   *reply->mutable_promised() = ToProto(std::max(epoch, promised));
   if (epoch > promised) {
@@ -95,11 +120,46 @@ Status Home::Obey(uint32_t partition, const Epoch& epoch, std::vector<StoreWrite
 
 Result<Position> Home::Write(uint32_t partition, const Epoch& epoch, std::vector<StoreWrite> writes,
                              bool will_sync) {
+  Partition& here = At(partition);
+  const bool mark = !options_.boot_id.empty() && !here.marked && !here.suspect;
+  if (mark) {
+    StoreWrite& note = writes.emplace_back();
+    note.key = UnsyncedKey(partition);
+    note.value = options_.boot_id;
+  }
   KVFS_ASSIGN_OR_RETURN(const Position position,
-                        store_->Apply(std::move(writes), {.will_sync = will_sync}));
-  std::optional<Epoch>& promised = At(partition).promised;
-  promised = std::max(*promised, epoch);
+                        store_->Apply(std::move(writes), {.will_sync = will_sync || mark}));
+  if (mark) {
+    here.marked = true;
+    here.mark_position = position;
+    here.mark_is_pending = true;
+  }
+  here.last_write = position;
+  here.promised = std::max(*here.promised, epoch);
   return position;
+}
+
+Task<Status> Home::Acknowledge(uint32_t partition, Position position, bool sync) {
+  Partition& here = At(partition);
+  if (!sync && !here.mark_is_pending) {
+    co_return Status::Ok();
+  }
+  Status synced = co_await store_->Sync(position);
+  KVFS_CO_RETURN_IF_ERROR(synced);
+  auto guard = co_await here.mutex.Lock();
+  if (here.mark_position <= position) {
+    here.mark_is_pending = false;
+  }
+  co_return Status::Ok();
+}
+
+Task<Status> Home::SyncPromise(uint32_t partition, const Epoch& epoch, Position position) {
+  const Epoch promised = epoch;
+  Status synced = co_await Acknowledge(partition, position, true);
+  KVFS_CO_RETURN_IF_ERROR(synced);
+  auto guard = co_await At(partition).mutex.Lock();
+  At(partition).durable = std::max(At(partition).durable, promised);
+  co_return Status::Ok();
 }
 
 Task<Result<pb::HomeReply>> Home::Promise(uint32_t partition, Epoch epoch) {
@@ -121,22 +181,27 @@ Task<Result<pb::HomeReply>> Home::Promise(uint32_t partition, Epoch epoch) {
       KVFS_CO_ASSIGN_OR_RETURN(position, Write(partition, epoch, std::move(writes), true));
     }
   }
-  Status synced = co_await store_->Sync(position);
+  Status synced = co_await SyncPromise(partition, epoch, position);
   KVFS_CO_RETURN_IF_ERROR(synced);
-  auto guard = co_await At(partition).mutex.Lock();
-  At(partition).durable = std::max(At(partition).durable, epoch);
   co_return reply;
 }
 
 Task<Result<pb::HomeReply>> Home::State(Bytes pk, Epoch epoch) {
   const uint32_t partition = PartitionAt(pk);
   KVFS_CO_ASSIGN_OR_RETURN(pb::HomeReply reply, co_await Promise(partition, epoch));
-  if (reply.granted()) {
+  if (!reply.granted()) {
+    co_return reply;
+  }
+  Position position = 0;
+  {
     // Under the lock: what an older epoch writes meanwhile is refused or seen.
     auto guard = co_await At(partition).mutex.Lock();
     KVFS_CO_ASSIGN_OR_RETURN(const PkState state, LocalState(pk));
     *reply.mutable_state() = ToProto(state);
+    position = store_->LastPosition();
   }
+  Status safe = co_await Acknowledge(partition, position, false);
+  KVFS_CO_RETURN_IF_ERROR(safe);
   co_return reply;
 }
 
@@ -169,10 +234,8 @@ Task<Result<pb::HomeReply>> Home::Apply(pb::ApplyRequest request) {
                                Write(partition, epoch, std::move(writes), request.sync()));
     }
   }
-  if (request.sync()) {
-    Status synced = co_await store_->Sync(position);
-    KVFS_CO_RETURN_IF_ERROR(synced);
-  }
+  Status safe = co_await Acknowledge(partition, position, request.sync());
+  KVFS_CO_RETURN_IF_ERROR(safe);
   co_return reply;
 }
 
@@ -268,10 +331,8 @@ Task<Result<pb::HomeReply>> Home::Install(Bytes pk, Epoch epoch, env::NodeId sou
                              Replace(pk, epoch, to, std::move(content), std::move(writes), sync));
   }
   guard.Release();
-  if (sync) {
-    Status synced = co_await store_->Sync(position);
-    KVFS_CO_RETURN_IF_ERROR(synced);
-  }
+  Status safe = co_await Acknowledge(partition, position, sync);
+  KVFS_CO_RETURN_IF_ERROR(safe);
   co_return reply;
 }
 
@@ -305,7 +366,9 @@ Task<Result<pb::ReadReply>> Home::Read(pb::ReadRequest request) {
   const Bytes prefix = PkPrefix(request.pk());
   pb::ReadReply reply;
   reply.set_ok(true);
-  auto guard = co_await At(PartitionAt(request.pk())).mutex.Lock();
+  const uint32_t partition = PartitionAt(request.pk());
+  auto guard = co_await At(partition).mutex.Lock();
+  KVFS_CO_RETURN_IF_ERROR(LoadSound(partition).status());
   KVFS_CO_ASSIGN_OR_RETURN(const PkState state, LocalState(request.pk()));
   *reply.mutable_state() = ToProto(state);
   for (const Bytes& ck : request.cks()) {
@@ -318,6 +381,10 @@ Task<Result<pb::ReadReply>> Home::Read(pb::ReadRequest request) {
       co_return stored.status();
     }
   }
+  const Position position = store_->LastPosition();
+  guard.Release();
+  Status safe = co_await Acknowledge(partition, position, false);
+  KVFS_CO_RETURN_IF_ERROR(safe);
   co_return reply;
 }
 

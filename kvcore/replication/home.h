@@ -6,6 +6,7 @@
 // held over reads and one Apply of the store, never over a wait for the disk or a peer.
 #pragma once
 
+#include <atomic>
 #include <map>
 #include <memory>
 #include <optional>
@@ -26,6 +27,9 @@ struct HomeOptions {
   uint64_t max_install_bytes = 256u << 20;  // of one pk, held in memory while it is taken over
   uint64_t page_bytes = 1u << 20;           // of a pk sent at a time
   int64_t page_timeout_micros = 1'000'000;
+  // Tells one boot of the machine from another: what an earlier one left unsynced may be lost.
+  // Empty: nobody minds the power, and no loss is noticed.
+  Bytes boot_id;
 };
 
 class Home {
@@ -51,25 +55,60 @@ class Home {
   // The highest epoch promised or obeyed in the partition.
   Task<Result<Epoch>> Promised(uint32_t partition);
 
+  // ---- after the power failed ----------------------------------------------
+
+  // The partitions in which something may have been lost. Until they are rebuilt from the other
+  // homes this one promises nothing there, applies nothing and counts for nobody (kUnavailable),
+  // but for the two that follow and Page.
+  Result<std::vector<uint32_t>> Suspects();
+  Task<Result<pb::ListReply>> List(pb::ListRequest request);
+  // For the Rebuilder, of a suspect partition. An epoch of `self` above all that is known here and
+  // above number `above`; no other is the same, whatever crashes.
+  Task<Result<Epoch>> BeginRebuild(uint32_t partition, env::NodeId self, uint64_t above);
+  // Makes the pk what it is at `source` in state `from`, and calls that state `to`.
+  Task<Status> TakeOver(Bytes pk, env::NodeId source, PkState from, PkState to);
+  // All is here again; epochs lower than `promised` are refused. Durable when it is done.
+  Task<Status> EndRebuild(uint32_t partition, Epoch promised);
+
+  // Makes durable what was written some time ago, so that a loss of power does not make suspect
+  // what has long been idle: the partitions in which nothing was written since the last call.
+  Task<Status> Tidy();
+
  private:
   struct Partition {
     explicit Partition(env::Scheduler* scheduler) : mutex(scheduler) {}
     env::AsyncMutex mutex;
-    // Both guarded by mutex.
+    // Guarded by mutex.
     std::optional<Epoch> promised;  // read from the store when first asked for
     Epoch durable;                  // the highest promised that is known to be on the disk
+    bool suspect = false;
+    bool marked = false;  // as having writes of this boot that may be unsynced
+    Position mark_position = 0;
+    Position last_write = 0;    // of this life
+    Position tidied_write = 0;  // last_write when Tidy came by
+    // The mark is not on the disk yet: nothing is told that could be lost and nobody would know.
+    // Set with the mutex held.
+    std::atomic<bool> mark_is_pending{false};
   };
 
   uint32_t PartitionAt(ByteView pk) const;
   Partition& At(uint32_t partition) { return *partitions_[partition]; }
-  // With the partition locked.
-  Result<Epoch> LoadPromise(uint32_t partition);
+  // The promise, after reading what is noted of the partition. With the partition locked.
+  Result<Epoch> Load(uint32_t partition);
+  // The same where the home can answer for the partition.
+  Result<Epoch> LoadSound(uint32_t partition);
   // Adds the write that makes `epoch` the promised one, if it is higher; `reply` says whether it is
   // not lower. With the partition locked.
   Status Obey(uint32_t partition, const Epoch& epoch, std::vector<StoreWrite>* writes,
               pb::HomeReply* reply);
   Result<Position> Write(uint32_t partition, const Epoch& epoch, std::vector<StoreWrite> writes,
                          bool will_sync);
+  // Waits until what was written up to `position` may be acknowledged, or told.
+  Task<Status> Acknowledge(uint32_t partition, Position position, bool sync);
+  // With the partition locked.
+  Status ListStates(const pb::ListRequest& request, pb::ListReply* reply);
+  // Waits until the promise of `epoch`, written up to `position`, is durable.
+  Task<Status> SyncPromise(uint32_t partition, const Epoch& epoch, Position position);
   // Makes `content` (whole keys) the pk's, in state `to`, beside `writes`. With the partition
   // locked.
   Result<Position> Replace(ByteView pk, const Epoch& epoch, const PkState& to,
@@ -86,5 +125,8 @@ class Home {
 
 // The write that brings the pk with this prefix into a state.
 StoreWrite StateWrite(ByteView prefix, const PkState& state);
+StoreWrite PromiseWrite(uint32_t partition, const Epoch& epoch);
+// Of the note that tells in which boot a partition got writes that may not be synced.
+Bytes UnsyncedKey(uint32_t partition);
 
 }  // namespace kvfs::replication

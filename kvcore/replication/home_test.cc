@@ -3,11 +3,8 @@
 
 #include <gtest/gtest.h>
 
-#include <map>
-
 #include "kvcore/replication/keys.h"
-#include "kvcore/replication/messages.h"
-#include "kvcore/replication/service.h"
+#include "kvcore/replication/replication_test_support.h"
 #include "tests/support/memory_local_store.h"
 #include "tests/support/step_env.h"
 
@@ -16,24 +13,6 @@ namespace {
 
 constexpr Epoch kFirst{1, 1};
 constexpr Epoch kSecond{2, 2};
-
-// Calls go straight to the services of the nodes.
-class DirectPeers final : public Peers {
- public:
-  explicit DirectPeers(env::NodeId self) : self_(self) {}
-  void Add(env::NodeId node, Service* service) { services_[node] = service; }
-  Task<Result<Bytes>> Call(env::NodeId to, Method method, Bytes body, int64_t) override {
-    return services_.at(to)->Handle(self_, method, std::move(body));
-  }
-
- private:
-  const env::NodeId self_;
-  std::map<env::NodeId, Service*> services_;
-};
-
-struct OnlyHome final : Placement {
-  std::vector<env::NodeId> HomesOf(uint32_t) const override { return {1}; }
-};
 
 class HomeTest : public ::testing::Test {
  protected:
@@ -45,16 +24,8 @@ class HomeTest : public ::testing::Test {
     peers_.Add(1, &source_service_);
   }
 
-  pb::ApplyRequest Entry(const PkState& previous, const PkState& next, const Bytes& value) {
-    pb::ApplyRequest request;
-    request.set_pk("pk");
-    *request.mutable_epoch() = ToProto(next.epoch);
-    *request.mutable_previous() = ToProto(previous);
-    *request.mutable_next() = ToProto(next);
-    pb::Entry* const entry = request.add_entries();
-    entry->set_ck("a");
-    entry->set_value(value);
-    return request;
+  static pb::ApplyRequest Entry(const PkState& previous, const PkState& next, const Bytes& value) {
+    return ApplyOf("pk", previous, next, value);
   }
   pb::HomeReply Must(Task<Result<pb::HomeReply>> task) {
     auto reply = env_.Await(std::move(task));
@@ -134,6 +105,105 @@ TEST_F(HomeTest, WhatIsTakenOverIsDurableWhereTheTransactionMustBe) {
   EXPECT_FALSE(env_.Await(home_.Install("pk", kFirst, 1, {kFirst, 2}, {kFirst, 2}, true)).ok());
 }
 
+// ---- losses of power -------------------------------------------------------
+
+HomeOptions OfBoot(const Bytes& boot) {
+  HomeOptions options;
+  options.boot_id = boot;
+  return options;
+}
+
+// Nobody is told of a write of which nobody would know that it may be lost.
+TEST_F(HomeTest, TheFirstWriteOfABootMakesItsMarkDurable) {
+  Home home(OfBoot("one"), &store_, &peers_, &env_);
+  store_.FailSync(Status::IoError("disk"));
+  EXPECT_FALSE(env_.Await(home.Apply(Entry({}, {kFirst, 1}, "1"))).ok());
+  // It lies here, but is not told either.
+  pb::ReadRequest read;
+  read.set_pk("pk");
+  EXPECT_FALSE(env_.Await(home.Read(read)).ok());
+  EXPECT_FALSE(env_.Await(home.State("pk", kFirst)).ok());
+  store_.FailSync(Status::Ok());
+  // Also where it lies already.
+  EXPECT_TRUE(Must(home.Apply(Entry({}, {kFirst, 1}, "1"))).applied());
+  const uint64_t syncs = store_.syncs();
+  EXPECT_TRUE(Must(home.Apply(Entry({kFirst, 1}, {kFirst, 2}, "2"))).applied());
+  EXPECT_EQ(store_.syncs(), syncs);
+}
+
+TEST_F(HomeTest, AnswersForNothingThatMayBeLost) {
+  {
+    Home home(OfBoot("one"), &store_, &peers_, &env_);
+    EXPECT_TRUE(Must(home.Apply(Entry({}, {kFirst, 1}, "1"))).applied());
+  }
+  {
+    // A process that died in the same boot has lost nothing.
+    Home home(OfBoot("one"), &store_, &peers_, &env_);
+    EXPECT_TRUE(home.Suspects()->empty());
+    EXPECT_TRUE(Must(home.State("pk", kFirst)).granted());
+  }
+  Home home(OfBoot("two"), &store_, &peers_, &env_);
+  EXPECT_EQ(home.Suspects().value(), std::vector<uint32_t>{Partition()});
+  const auto refuses = [](const auto& reply) {
+    return reply.status().code() == Code::kUnavailable;
+  };
+  EXPECT_TRUE(refuses(env_.Await(home.Promise(Partition(), kSecond))));
+  EXPECT_TRUE(refuses(env_.Await(home.Promised(Partition()))));
+  EXPECT_TRUE(refuses(env_.Await(home.State("pk", kSecond))));
+  EXPECT_TRUE(refuses(env_.Await(home.Apply(Entry({kFirst, 1}, {kFirst, 2}, "2")))));
+  EXPECT_TRUE(refuses(env_.Await(home.Install("pk", kSecond, 1, {}, {kSecond, 1}, false))));
+  pb::ReadRequest read;
+  read.set_pk("pk");
+  EXPECT_TRUE(refuses(env_.Await(home.Read(read))));
+  EXPECT_EQ(home.LocalState("pk").value(), (PkState{kFirst, 1}));
+  // Another partition is not concerned.
+  EXPECT_TRUE(Must(home.Promise(Partition() ^ 1, kFirst)).granted());
+}
+
+TEST_F(HomeTest, WhatIsIdleIsMadeDurableAndNoMoreAtStake) {
+  Home home(OfBoot("one"), &store_, &peers_, &env_);
+  EXPECT_TRUE(Must(home.Apply(Entry({}, {kFirst, 1}, "1"))).applied());
+  EXPECT_TRUE(env_.Await(home.Tidy()).ok());
+  Home other_boot(OfBoot("two"), &store_, &peers_, &env_);
+  EXPECT_FALSE(other_boot.Suspects()->empty());  // it may still be in use
+  const uint64_t syncs = store_.syncs();
+  EXPECT_TRUE(env_.Await(home.Tidy()).ok());
+  EXPECT_GT(store_.syncs(), syncs);
+  EXPECT_TRUE(other_boot.Suspects()->empty());
+  // The next write puts the mark back.
+  EXPECT_TRUE(Must(home.Apply(Entry({kFirst, 1}, {kFirst, 2}, "2"))).applied());
+  EXPECT_FALSE(other_boot.Suspects()->empty());
+}
+
+TEST_F(HomeTest, ListsItsPksByPagesAndRefusesWhatIsOlder) {
+  HomeOptions small;
+  small.partition_bits = 0;
+  small.page_bytes = 1;
+  Home home(small, &store_, &peers_, &env_);
+  for (const char* pk : {"b", "a", "c"}) {
+    EXPECT_TRUE(Must(home.Apply(ApplyOf(pk, {}, {kFirst, 1}, "1"))).applied());
+  }
+  std::map<Bytes, PkState> found;
+  pb::ListRequest request;
+  *request.mutable_epoch() = ToProto(kSecond);
+  bool more = true;
+  for (int page = 0; more; ++page) {
+    ASSERT_LT(page, 10);
+    const auto reply = env_.Await(home.List(request));
+    ASSERT_TRUE(reply.ok());
+    EXPECT_EQ(FromProto(reply->promised()), kSecond);
+    EXPECT_FALSE(reply->suspect());
+    for (const pb::PkOf& one : reply->pks()) {
+      EXPECT_TRUE(found.emplace(one.pk(), FromProto(one.state())).second);
+      request.set_after(one.pk());
+    }
+    more = reply->more();
+  }
+  const PkState one{kFirst, 1};
+  EXPECT_EQ(found, (std::map<Bytes, PkState>{{"a", one}, {"b", one}, {"c", one}}));
+  EXPECT_FALSE(Must(home.Apply(ApplyOf("a", one, {kFirst, 2}, "late"))).granted());
+}
+
 class OneHomeTest : public ::testing::Test {
  protected:
   OneHomeTest()
@@ -167,7 +237,7 @@ class OneHomeTest : public ::testing::Test {
 
   testing::StepEnv env_;
   testing::MemoryLocalStore store_;
-  OnlyHome only_home_;
+  FixedHomes only_home_{{1}};
   DirectPeers peers_;
   versioning::HybridClock hybrid_clock_{60'000};
   std::unique_ptr<NumberSource> dots_;
@@ -183,6 +253,15 @@ TEST_F(OneHomeTest, ARetryLearnsWhatBecameOfTheFirst) {
   ASSERT_TRUE(again.decided());
   EXPECT_EQ(again.outcome().version_low(), first.outcome().version_low());
   EXPECT_EQ(home_.LocalState("pk").value().seq, 1u);
+}
+
+// The first attempt may have been answered by whoever had not synced it.
+TEST_F(OneHomeTest, ARetryThatMustBeDurableIs) {
+  ASSERT_TRUE(Put(1, 1, false).decided());
+  store_.FailSync(Status::IoError("disk"));
+  EXPECT_FALSE(Put(1, 2, true).decided());
+  store_.FailSync(Status::Ok());
+  EXPECT_TRUE(Put(1, 2, true).decided());
 }
 
 // It lies in the log and may be read after the next start: nobody may be told that it failed.

@@ -58,6 +58,17 @@ uint16_t PlaceOf(ByteView pk) {
 
 uint16_t PlaceOf(const ChunkId& id) { return LeadingBits(id); }
 
+std::pair<Bytes, Bytes> PartitionRange(uint32_t partition, uint32_t partition_bits) {
+  Bytes begin(1, kDataSpace);
+  Bytes end = begin;
+  PutBigEndian16(&begin, FirstPlace(partition, partition_bits));
+  if (partition + 1 < uint32_t{1} << partition_bits) {
+    PutBigEndian16(&end, FirstPlace(partition + 1, partition_bits));
+    return {std::move(begin), std::move(end)};
+  }
+  return {std::move(begin), PrefixEnd(end)};
+}
+
 Bytes PkPrefix(uint16_t place, ByteView pk) {
   assert(!pk.empty() && pk.size() <= kMaxPkBytes);
   Bytes key;

@@ -53,6 +53,9 @@ inline uint16_t FirstPlace(uint32_t partition, uint32_t partition_bits) {
                              : static_cast<uint16_t>(partition << (16 - partition_bits));
 }
 
+// The keys of a partition are those in [first, second).
+std::pair<Bytes, Bytes> PartitionRange(uint32_t partition, uint32_t partition_bits);
+
 // Everything before the ck.
 Bytes PkPrefix(uint16_t place, ByteView pk);
 inline Bytes PkPrefix(ByteView pk) { return PkPrefix(PlaceOf(pk), pk); }

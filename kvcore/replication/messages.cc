@@ -56,6 +56,23 @@ Status Check(const pb::InstallRequest& request) {
 }
 Status Check(const pb::PageRequest& request) { return CheckUserPk(request.pk()); }
 Status Check(const pb::PageReply& reply) { return CheckEntries(reply.entries()); }
+Status Check(const pb::ListRequest& request) {
+  for (const Bytes& pk : {request.after(), request.only()}) {
+    if (!pk.empty()) {
+      KVFS_RETURN_IF_ERROR(CheckUserPk(pk));
+    }
+  }
+  if (request.partition() > 0xffff) {
+    return Bad("no such partition");
+  }
+  return request.promised_only() ? Status::Ok() : CheckEpoch(request.epoch());
+}
+Status Check(const pb::ListReply& reply) {
+  for (const pb::PkOf& one : reply.pks()) {
+    KVFS_RETURN_IF_ERROR(CheckUserPk(one.pk()));
+  }
+  return Status::Ok();
+}
 Status Check(const pb::SubmitRequest& request) {
   if (request.op().session() == 0 || request.attempt() == 0) {
     return Bad("an operation without a name");
@@ -127,6 +144,8 @@ template Result<pb::ApplyRequest> Parse(ByteView);
 template Result<pb::InstallRequest> Parse(ByteView);
 template Result<pb::PageRequest> Parse(ByteView);
 template Result<pb::PageReply> Parse(ByteView);
+template Result<pb::ListRequest> Parse(ByteView);
+template Result<pb::ListReply> Parse(ByteView);
 template Result<pb::SubmitRequest> Parse(ByteView);
 template Result<pb::SubmitReply> Parse(ByteView);
 template Result<pb::ReadRequest> Parse(ByteView);

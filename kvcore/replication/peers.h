@@ -20,6 +20,7 @@ enum class Method : uint8_t {
   kPage = 5,
   kSubmit = 6,
   kRead = 7,
+  kList = 32,
 };
 
 class Peers {

@@ -247,6 +247,17 @@ Task<Status> ReplicatedPrimary::Confirm(const Hold& hold) {
 
 // ---- transactions ----------------------------------------------------------
 
+Task<Status> ReplicatedPrimary::SyncAtMajority(const Hold& hold, Bytes pk) {
+  KVFS_CO_ASSIGN_OR_RETURN(const PkState state, parts_.home->LocalState(pk));
+  pb::ApplyRequest nothing;
+  nothing.set_pk(pk);
+  *nothing.mutable_epoch() = ToProto(hold.reign.epoch);
+  *nothing.mutable_previous() = ToProto(state);
+  *nothing.mutable_next() = ToProto(After(state, hold.reign.epoch));
+  nothing.set_sync(true);
+  co_return co_await Replicate(hold, std::move(nothing));
+}
+
 Task<Status> ReplicatedPrimary::Replicate(const Hold& hold, pb::ApplyRequest request) {
   const std::vector<env::NodeId> homes = parts_.placement->HomesOf(hold.reign.partition);
   const auto entry = std::make_shared<const pb::ApplyRequest>(std::move(request));
@@ -286,7 +297,12 @@ Task<Result<Outcome>> ReplicatedPrimary::Decide(const Hold& hold, pb::SubmitRequ
   Result<Outcome> recorded = Recorded(request);
   if (recorded.ok()) {
     // What lies here may come from a later primary that no majority has followed yet.
-    Status confirmed = co_await Confirm(hold);
+    Status confirmed;
+    if (request.sync()) {
+      confirmed = co_await SyncAtMajority(hold, request.pk());
+    } else {
+      confirmed = co_await Confirm(hold);
+    }
     KVFS_CO_RETURN_IF_ERROR(confirmed);
     co_return recorded;
   }

@@ -82,6 +82,8 @@ class ReplicatedPrimary {
   // OK: a majority has applied it. kOutcomeUnknown: it may have, or may yet. Any other error:
   // nobody has, nor will.
   Task<Status> Replicate(const Hold& hold, pb::ApplyRequest request);
+  // That a majority has on disk what the pk is here.
+  Task<Status> SyncAtMajority(const Hold& hold, Bytes pk);
   // Checks the transaction, has it applied, and says what became of it.
   Task<Result<Outcome>> Decide(const Hold& hold, pb::SubmitRequest request);
   Result<Outcome> Recorded(const pb::SubmitRequest& request);  // kNotFound

@@ -43,6 +43,10 @@ Task<Result<Bytes>> Service::Handle(env::NodeId from, Method method, Bytes body)
       KVFS_CO_ASSIGN_OR_RETURN(auto request, Parse<pb::PageRequest>(body));
       co_return co_await Serialized(home_->Page(std::move(request)));
     }
+    case Method::kList: {
+      KVFS_CO_ASSIGN_OR_RETURN(auto request, Parse<pb::ListRequest>(body));
+      co_return co_await Serialized(home_->List(std::move(request)));
+    }
     case Method::kSubmit: {
       KVFS_CO_ASSIGN_OR_RETURN(auto request, Parse<pb::SubmitRequest>(body));
       const pb::SubmitReply reply = co_await primary_->Submit(std::move(request));

@@ -32,7 +32,9 @@ Task<std::optional<Counters::Seen>> Counters::ReadBoth(int client, std::string p
   if ((*items)[0].has_value()) {
     seen.version = (*items)[0]->version;
   }
-  counters_[pk].looks.push_back(look);
+  if (look.begin > power_lost_) {
+    counters_[pk].looks.push_back(look);
+  }
   ++done_;
   co_return seen;
 }
@@ -63,6 +65,13 @@ Task<void> Counters::Step(int client, int number) {
     counters_[pk].additions.push_back(addition);
   }
   ++done_;
+}
+
+void Counters::AllLostPower() {
+  power_lost_ = Now();
+  for (auto& [pk, counter] : counters_) {
+    counter.looks.clear();
+  }
 }
 
 Task<std::string> Counters::Check() {

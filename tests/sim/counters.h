@@ -16,6 +16,7 @@ class Counters final : public Workload {
   Task<std::string> Check() override;
   std::vector<std::string> Pks() const override { return {"up", "down"}; }
   size_t operations() const override { return done_; }
+  void AllLostPower() override;
 
  private:
   struct Addition {
@@ -38,7 +39,8 @@ class Counters final : public Workload {
   Task<std::optional<Seen>> ReadBoth(int client, std::string pk, int64_t patience);
 
   std::map<std::string, Counter> counters_;
-  std::string apart_;  // a counter that was seen to differ from its mirror
+  std::string apart_;        // a counter that was seen to differ from its mirror
+  int64_t power_lost_ = -1;  // everywhere, for the last time
   size_t done_ = 0;
 };
 

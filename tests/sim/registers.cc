@@ -45,7 +45,9 @@ Task<Registers::ReadResult> Registers::Read(int client, std::string pk, std::str
   std::optional<Item> item = std::move((*items)[0]);
   operation.end = Now();
   operation.value = item.has_value() ? item->value() : "";
-  told_.push_back(operation);
+  if (operation.begin > power_lost_) {
+    told_.push_back(operation);
+  }
   ++done_;
   co_return item;
 }
@@ -82,12 +84,14 @@ Task<void> Registers::Change(int client, int number, std::string pk, std::string
     operation.end = Now();
     operation.result = told == Told::kOk ? Operation::Result::kOk : Operation::Result::kConflict;
   }
-  told_.push_back(operation);
+  if (told != Told::kConflict || operation.begin > power_lost_) {
+    told_.push_back(operation);
+  }
   ++done_;
 }
 
-// What was seen, or refused for what was seen, may be gone; what was acknowledged may not.
 void Registers::AllLostPower() {
+  power_lost_ = Now();
   std::erase_if(told_, [](const Operation& operation) {
     return operation.kind == Operation::Kind::kRead ||
            operation.result == Operation::Result::kConflict;

@@ -23,6 +23,7 @@ class Registers final : public Workload {
 
   std::vector<std::string> pks_;
   std::vector<Operation> told_;
+  int64_t power_lost_ = -1;  // everywhere, for the last time
   size_t done_ = 0;
 };
 

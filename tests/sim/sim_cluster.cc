@@ -44,6 +44,7 @@ struct SimCluster::Node {
   std::unique_ptr<replication::Home> home;
   std::unique_ptr<replication::ReplicatedPrimary> primary;
   std::unique_ptr<replication::Service> service;
+  std::unique_ptr<replication::Rebuilder> rebuilder;
 };
 
 // A node whose machine is dead, and what still runs in it.
@@ -59,7 +60,9 @@ SimCluster::SimCluster(SimClusterOptions options)
               .shuffle = true}),
       boots_(&world_.scheduler()),
       nodes_(static_cast<size_t>(options.nodes)),
-      lives_(static_cast<size_t>(options.nodes)) {
+      lives_(static_cast<size_t>(options.nodes)),
+      losses_of_power_(static_cast<size_t>(options.nodes)),
+      rebuilt_(static_cast<size_t>(options.nodes), true) {
   for (size_t node = 0; node < nodes_.size(); ++node) {
     Start(node);
   }
@@ -154,7 +157,9 @@ Task<bool> SimCluster::Open(size_t number, Node* node) {
   }
   node->rpc = std::make_unique<node::Rpc>(env, id, Must(std::move(rpc_life)));
   node->home = std::make_unique<replication::Home>(
-      replication::HomeOptions{.partition_bits = kPartitionBits, .page_bytes = 200},
+      replication::HomeOptions{.partition_bits = kPartitionBits,
+                               .page_bytes = 200,
+                               .boot_id = std::to_string(losses_of_power_[number])},
       node->store.get(), node->rpc.get(), env.scheduler);
   replication::ReplicatedPrimaryOptions options;
   options.self = id;
@@ -176,6 +181,10 @@ Task<bool> SimCluster::Open(size_t number, Node* node) {
   node->rpc->Start([service](env::NodeId from, node::Rpc::Method method, Bytes body) {
     return service->Handle(from, method, std::move(body));
   });
+  node->rebuilder = std::make_unique<replication::Rebuilder>(
+      replication::RebuilderOptions{.self = id}, this, node->home.get(), node->rpc.get(),
+      env.random, env.scheduler);
+  node->rebuilder->Start();
   co_return true;
 }
 
@@ -187,7 +196,37 @@ void SimCluster::Killed(size_t number) {
   Dead& dead = dead_.emplace_back();
   dead.node = std::move(nodes_[number]);
   dead.closing.push_back(dead.node->primary->Close());
+  dead.closing.push_back(dead.node->rebuilder->Close());
   dead.closing.push_back(dead.node->rpc->Close());
+}
+
+void SimCluster::LostPower(size_t number) {
+  ++losses_of_power_[number];
+  rebuilt_[number] = false;
+}
+
+bool SimCluster::IsSound(size_t number) {
+  if (!rebuilt_[number] && nodes_[number] != nullptr && nodes_[number]->rebuilder->IsDone()) {
+    rebuilt_[number] = true;
+  }
+  return rebuilt_[number];
+}
+
+bool SimCluster::AllSound() {
+  bool all = AllUp();
+  for (size_t node = 0; node < nodes_.size(); ++node) {
+    all = IsSound(node) && all;
+  }
+  return all;
+}
+
+bool SimCluster::MayLosePower(size_t number) {
+  size_t sound = 0;
+  for (size_t node = 0; node < nodes_.size(); ++node) {
+    sound += node != number && IsSound(node) ? 1 : 0;
+  }
+  const size_t majority = nodes_.size() / 2 + 1;
+  return nodes_.size() - sound < majority;
 }
 
 void SimCluster::Bury() {

@@ -12,6 +12,7 @@
 #include "kvcore/node/engine_local_store.h"
 #include "kvcore/node/rpc.h"
 #include "kvcore/replication/coordinator.h"
+#include "kvcore/replication/rebuilder.h"
 #include "kvcore/replication/replicated_primary.h"
 #include "kvcore/replication/service.h"
 
@@ -40,6 +41,13 @@ class SimCluster final : public replication::Placement {
   bool AllUp() const;
   // The node's machine was killed: what ran on it goes to its end by itself.
   void Killed(size_t node);
+  // It lost power too: what it starts on is another boot.
+  void LostPower(size_t node);
+  // Whether enough others are sound that nothing is lost if this one loses power now.
+  bool MayLosePower(size_t node);
+  // What a loss of power took was rebuilt.
+  bool IsSound(size_t node);
+  bool AllSound();
   // Opens the store on the disk of the machine's present life; up some tasks later.
   void Start(size_t node);
   // Destroys dead nodes in which nothing runs any more. Not from within a task.
@@ -68,6 +76,8 @@ class SimCluster final : public replication::Placement {
   env::TaskSet boots_;
   std::vector<std::unique_ptr<Node>> nodes_;  // null: dead, or not yet up
   std::vector<int> lives_;                    // of the machines
+  std::vector<int> losses_of_power_;          // likewise; of the boots that ended so
+  std::vector<bool> rebuilt_;                 // what the last of them took
   std::vector<Dead> dead_;
   std::vector<std::unique_ptr<Client>> clients_;
 };

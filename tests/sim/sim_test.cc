@@ -99,12 +99,18 @@ class SeedsTest : public ::testing::Test {
   const SeedRange run_;
 };
 
+// With the power as it is, failing in places, and failing everywhere.
 template <typename Kind>
-void Register(const char* name, SeedRange run) {
-  run.name = name;
+void Register(const std::string& name, SeedRange run) {
   run.make = [](const WorkloadParts& parts) { return std::make_unique<Kind>(parts); };
-  ::testing::RegisterTest("Sim", name, nullptr, nullptr, __FILE__, __LINE__,
-                          [run]() -> ::testing::Test* { return new SeedsTest(run); });
+  for (const Power power : {Power::kStays, Power::kFailsInPlaces, Power::kFailsEverywhere}) {
+    run.simulation.power = power;
+    run.name = name + (power == Power::kStays           ? ""
+                       : power == Power::kFailsInPlaces ? "PowerLoss"
+                                                        : "Blackout");
+    ::testing::RegisterTest("Sim", run.name.c_str(), nullptr, nullptr, __FILE__, __LINE__,
+                            [run]() -> ::testing::Test* { return new SeedsTest(run); });
+  }
 }
 
 // False: what they are is told.

@@ -23,8 +23,15 @@ SimClusterOptions DrawCluster(const SimulationOptions& options, env::Random& ran
   return cluster;
 }
 
-env::sim::FaultPlan DrawPlan(const SimCluster& cluster, env::Random& random) {
-  env::sim::FaultPlan plan = env::sim::DrawFaultPlan({}, random);
+env::sim::FaultPlan DrawPlan(const SimCluster& cluster, Power power, env::Random& random) {
+  using env::sim::FaultKind;
+  env::sim::FaultBounds bounds;
+  env::sim::FaultPlan plan = env::sim::DrawFaultPlan(bounds, random);
+  if (power != Power::kStays) {
+    const FaultKind kind =
+        power == Power::kFailsInPlaces ? FaultKind::kPowerLoss : FaultKind::kBlackout;
+    plan.kinds.push_back(kind);
+  }
   plan.mortal_machines = static_cast<size_t>(cluster.nodes());  // who asks does not die
   return plan;
 }
@@ -35,12 +42,23 @@ Simulation::Simulation(const SimulationOptions& options, const MakeWorkload& mak
     : options_(options),
       random_(options.seed ^ 0x5eed),
       cluster_(DrawCluster(options, random_)),
-      workload_(make({.cluster = &cluster_, .random = &random_})),
+      workload_(make({.cluster = &cluster_,
+                      .random = &random_,
+                      .sync = options.power == Power::kFailsEverywhere})),
       max_pause_micros_(Happens(random_, 0.5) ? 20 * kMillis : 200 * kMillis),
       tasks_(&cluster_.world().scheduler()),
-      nemesis_(&cluster_.world(), DrawPlan(cluster_, random_),
+      nemesis_(&cluster_.world(), DrawPlan(cluster_, options.power, random_),
                {.killed = [this](size_t node) { cluster_.Killed(node); },
-                .start = [this](size_t node) { cluster_.Start(node); }}) {}
+                .start = [this](size_t node) { cluster_.Start(node); },
+                .may_lose_power = [this](size_t node) { return cluster_.MayLosePower(node); },
+                .lost_power = [this](size_t node) { LostPower(node); }}) {}
+
+void Simulation::LostPower(size_t node) {
+  cluster_.LostPower(node);
+  if (options_.power == Power::kFailsEverywhere) {
+    workload_->AllLostPower();
+  }
+}
 
 bool Simulation::RunToEnd(const Task<void>& task) {
   return cluster_.world().scheduler().RunUntil([&] { return task.IsDone(); }, kMinute);
@@ -70,6 +88,9 @@ std::string Simulation::Quiet() {
   nemesis_.Quieten();
   if (!scheduler.RunUntil([&] { return cluster_.AllUp(); }, kMinute)) {
     return "a node has not come up a minute after the last fault";
+  }
+  if (!scheduler.RunUntil([&] { return cluster_.AllSound(); }, kMinute)) {
+    return "a node is not rebuilt a minute after the last fault";
   }
   if (!scheduler.RunUntil([&] { return done_ == options_.clients; }, kMinute)) {
     return "clients still wait a minute after the last fault";

@@ -11,11 +11,18 @@
 
 namespace kvfs::sim {
 
+enum class Power : uint8_t {
+  kStays,
+  kFailsInPlaces,    // so few at a time that nothing acknowledged may be lost
+  kFailsEverywhere,  // at once: what was acknowledged as synced must be there
+};
+
 struct SimulationOptions {
   uint64_t seed = 1;
   int clients = 5;
   int operations = 60;  // of each client
   int nodes = 0;        // 0: drawn
+  Power power = Power::kStays;
 };
 
 class Simulation {
@@ -33,6 +40,7 @@ class Simulation {
   int64_t Now() { return cluster_.world().scheduler().NowMicros(); }
   // Runs until the task is done; false: a minute was not enough.
   bool RunToEnd(const Task<void>& task);
+  void LostPower(size_t node);
   Task<void> Client(int client);
   // Until the clients have done their work or their time is over.
   void Trouble();

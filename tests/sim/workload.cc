@@ -9,8 +9,8 @@ Task<Workload::Told> Workload::Submit(int client, int number, replication::Txn t
   const replication::OpId op{static_cast<uint64_t>(client) + 1, static_cast<uint64_t>(number) + 1};
   for (bool first = true;; first = false) {
     replication::Txn copy = txn;
-    const auto result =
-        co_await At(client).Submit(std::move(copy), op, first, parts_.sync, kSecond);
+    const bool sync = parts_.sync || env::sim::Happens(random(), 0.2);
+    const auto result = co_await At(client).Submit(std::move(copy), op, first, sync, kSecond);
     switch (result.status.code()) {
       case Code::kOk:
         co_return Told::kOk;

@@ -20,7 +20,7 @@ inline constexpr int64_t kSecond = 1000 * kMillis;
 struct WorkloadParts {
   SimCluster* cluster = nullptr;
   env::sim::SimRandom* random = nullptr;
-  bool sync = false;  // every change is to be on disk when it is acknowledged
+  bool sync = false;  // every change is to be on disk when it is acknowledged, not only some
 };
 
 class Workload {
@@ -38,7 +38,8 @@ class Workload {
   virtual Task<std::string> Check() = 0;
   virtual std::vector<std::string> Pks() const = 0;
   virtual size_t operations() const = 0;
-  // Everything that was not acknowledged as synced may have been lost a moment ago.
+  // Everything that was not acknowledged as synced may have been lost this moment; so what clients
+  // saw before, or are about to be told they saw, says nothing any more.
   virtual void AllLostPower() {}
 
  protected:

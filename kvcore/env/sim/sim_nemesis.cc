@@ -23,7 +23,7 @@ int64_t DrawBetween(Random& random, int64_t low, int64_t high) {
 
 std::string_view FaultKindName(FaultKind kind) {
   static constexpr std::array<std::string_view, kFaultKindCount> kNames = {
-      "partition", "one-way cut", "clog", "pause", "kill", "clock jump"};
+      "partition", "one-way cut", "clog", "pause", "kill", "clock jump", "power loss", "blackout"};
   return kNames[static_cast<size_t>(kind)];
 }
 
@@ -53,7 +53,6 @@ FaultPlan DrawFaultPlan(const FaultBounds& bounds, Random& random) {
   }
   plan.mean_gap_micros = DrawBetween(random, bounds.min_gap_micros, bounds.max_gap_micros);
   plan.mean_fault_micros = DrawBetween(random, 1000, bounds.max_fault_micros);
-  plan.crash_mode = bounds.crash_modes[Uniform(random, bounds.crash_modes.size())];
   return plan;
 }
 
@@ -63,9 +62,11 @@ SimNemesis::SimNemesis(SimWorld* world, FaultPlan plan, Hooks hooks)
       hooks_(std::move(hooks)),
       random_(world->random().Next()),
       dead_(world->machine_count()) {
-  [[maybe_unused]] const bool kills =
-      std::find(plan_.kinds.begin(), plan_.kinds.end(), FaultKind::kKill) != plan_.kinds.end();
-  assert(!kills || (hooks_.killed && hooks_.start));
+  for ([[maybe_unused]] const FaultKind kind : plan_.kinds) {
+    assert(kind != FaultKind::kKill || (hooks_.killed && hooks_.start));
+    assert(kind < FaultKind::kPowerLoss ||
+           (hooks_.killed && hooks_.start && hooks_.may_lose_power && hooks_.lost_power));
+  }
 }
 
 SimNemesis::~SimNemesis() {
@@ -123,6 +124,10 @@ void SimNemesis::Begin(FaultKind kind) {
       return BeginKill();
     case FaultKind::kClockJump:
       return JumpClock();
+    case FaultKind::kPowerLoss:
+      return BeginPowerLoss();
+    case FaultKind::kBlackout:
+      return BeginBlackout();
   }
 }
 
@@ -208,22 +213,56 @@ void SimNemesis::BeginPause() {
   });
 }
 
+size_t SimNemesis::MortalMachines() const {
+  return plan_.mortal_machines == 0 ? world_->machine_count() : plan_.mortal_machines;
+}
+
+CrashMode SimNemesis::DrawPowerLoss() {
+  return Happens(random_, 0.3) ? CrashMode::kPowerLossMinimum : CrashMode::kPowerLoss;
+}
+
+void SimNemesis::Kill(size_t machine, CrashMode mode) {
+  world_->machine(machine).Kill(random_, mode);
+  if (!dead_[machine]) {
+    dead_[machine] = true;
+    hooks_.killed(machine);
+    EndLater([this, machine] {
+      dead_[machine] = false;
+      Log("started machine " + std::to_string(machine));
+      hooks_.start(machine);
+    });
+  }
+  if (mode != CrashMode::kProcessDeath) {
+    hooks_.lost_power(machine);
+  }
+}
+
 void SimNemesis::BeginKill() {
-  const size_t mortals = plan_.mortal_machines;
-  const size_t machine = mortals == 0 ? DrawMachine() : Uniform(random_, mortals);
+  const size_t machine = Uniform(random_, MortalMachines());
   if (dead_[machine]) {
     return;
   }
   ++counts_[static_cast<size_t>(FaultKind::kKill)];
   Log("killed machine " + std::to_string(machine));
-  dead_[machine] = true;
-  world_->machine(machine).Kill(random_, plan_.crash_mode);
-  hooks_.killed(machine);
-  EndLater([this, machine] {
-    dead_[machine] = false;
-    Log("started machine " + std::to_string(machine));
-    hooks_.start(machine);
-  });
+  Kill(machine, CrashMode::kProcessDeath);
+}
+
+void SimNemesis::BeginPowerLoss() {
+  const size_t machine = Uniform(random_, MortalMachines());
+  if (!hooks_.may_lose_power(machine)) {
+    return;
+  }
+  ++counts_[static_cast<size_t>(FaultKind::kPowerLoss)];
+  Log("machine " + std::to_string(machine) + " lost power");
+  Kill(machine, DrawPowerLoss());
+}
+
+void SimNemesis::BeginBlackout() {
+  ++counts_[static_cast<size_t>(FaultKind::kBlackout)];
+  Log("all machines lost power");
+  for (size_t machine = 0; machine < MortalMachines(); ++machine) {
+    Kill(machine, DrawPowerLoss());
+  }
 }
 
 void SimNemesis::JumpClock() {

@@ -21,10 +21,12 @@ enum class FaultKind : uint8_t {
   kOneWayCut,  // none passes from one node to another, or from a node at all, or to it
   kClog,       // all from one node to another are late, together
   kPause,      // a machine stands still
-  kKill,       // a machine dies and starts again
+  kKill,       // a process dies and starts again
   kClockJump,  // a wall clock is set, or goes too fast or too slow
+  kPowerLoss,  // a machine loses power, with what was not synced, and starts again
+  kBlackout,   // all mortal machines do so at once
 };
-inline constexpr int kFaultKindCount = 6;
+inline constexpr int kFaultKindCount = 8;
 std::string_view FaultKindName(FaultKind kind);
 
 struct FaultPlan {
@@ -32,8 +34,7 @@ struct FaultPlan {
   std::vector<FaultKind> kinds;   // those that happen
   int64_t mean_gap_micros = 0;    // between the beginnings of two faults
   int64_t mean_fault_micros = 0;  // how long one lasts
-  CrashMode crash_mode = CrashMode::kProcessDeath;
-  size_t mortal_machines = 0;  // kills fall on the first so many; 0: on all
+  size_t mortal_machines = 0;     // those that die are among the first so many; 0: among all
 
   std::string ToString() const;
 };
@@ -50,7 +51,6 @@ struct FaultBounds {
   std::vector<FaultKind> kinds = {FaultKind::kPartition, FaultKind::kOneWayCut,
                                   FaultKind::kClog,      FaultKind::kPause,
                                   FaultKind::kKill,      FaultKind::kClockJump};
-  std::vector<CrashMode> crash_modes = {CrashMode::kProcessDeath};
 };
 FaultPlan DrawFaultPlan(const FaultBounds& bounds, Random& random);
 
@@ -59,6 +59,10 @@ class SimNemesis {
   struct Hooks {
     std::function<void(size_t machine)> killed;  // after SimEnv::Kill
     std::function<void(size_t machine)> start;
+    // Where the plan has losses of power. Not every machine may have one at any time;
+    std::function<bool(size_t machine)> may_lose_power;
+    // after SimEnv::Kill and `killed`. A machine that is dead already may lose power too.
+    std::function<void(size_t machine)> lost_power;
   };
 
   // Without hooks the plan must hold no kills.
@@ -89,6 +93,13 @@ class SimNemesis {
   void BeginClog();
   void BeginPause();
   void BeginKill();
+  void BeginPowerLoss();
+  void BeginBlackout();
+  // Ends the machine's life, and starts it again later unless that is planned already.
+  void Kill(size_t machine, CrashMode mode);
+  // Machines from 0 on that may die.
+  size_t MortalMachines() const;
+  CrashMode DrawPowerLoss();
   void JumpClock();
   void Cut(FaultKind kind, const std::string& name, std::vector<SimMessageBus::Link> links);
   // Undoes a fault when its time is over, or when quiet comes.

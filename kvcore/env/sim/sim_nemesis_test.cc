@@ -16,7 +16,9 @@ class Chatter {
       : world_({.seed = seed, .machines = kMachines, .shuffle = true}),
         nemesis_(&world_, std::move(plan),
                  {.killed = [this](size_t machine) { alive_[machine] = false; },
-                  .start = [this](size_t machine) { Boot(machine); }}) {
+                  .start = [this](size_t machine) { Boot(machine); },
+                  .may_lose_power = [](size_t machine) { return machine != 0; },
+                  .lost_power = [this](size_t machine) { EXPECT_FALSE(alive_[machine]); }}) {
     for (size_t i = 0; i < kMachines; ++i) {
       Boot(i);
     }
@@ -55,7 +57,10 @@ class Chatter {
 
 FaultPlan DrawPlan(uint64_t seed) {
   SimRandom random(seed);
-  return DrawFaultPlan({}, random);
+  FaultBounds bounds;
+  bounds.kinds.push_back(FaultKind::kPowerLoss);
+  bounds.kinds.push_back(FaultKind::kBlackout);
+  return DrawFaultPlan(bounds, random);
 }
 
 TEST(SimNemesisTest, TheSameSeedIsTheSameStory) {

@@ -1,0 +1,244 @@
+#include "kvcore/replication/rebuilder.h"
+
+#include <algorithm>
+#include <memory>
+#include <mutex>
+#include <set>
+#include <utility>
+
+#include "kvcore/env/completion.h"
+#include "kvcore/replication/messages.h"
+
+namespace kvfs::replication {
+namespace {
+
+constexpr int kAttemptsAtPk = 10;
+
+pb::ListRequest WholePartition(uint32_t partition, const Epoch& epoch) {
+  pb::ListRequest request;
+  request.set_partition(partition);
+  *request.mutable_epoch() = ToProto(epoch);
+  return request;
+}
+
+}  // namespace
+
+bool KnowEverything(const Listings& others, size_t homes) {
+  const size_t majority = homes / 2 + 1;
+  const auto sound = static_cast<size_t>(std::count_if(
+      others.begin(), others.end(), [](const auto& entry) { return !entry.second.suspect; }));
+  return sound >= homes - majority + 1 || others.size() + 1 == homes;
+}
+
+Result<std::optional<Takeover>> PlanTakeover(const Bytes& pk, const PkState& own,
+                                             const Listings& others, size_t homes,
+                                             const Epoch& epoch) {
+  std::optional<Takeover> plan;
+  size_t same = 0;
+  PkState highest = own;
+  for (const auto& [home, listing] : others) {
+    const auto found = listing.states.find(pk);
+    const PkState state = found == listing.states.end() ? PkState{} : found->second;
+    if (state > highest) {
+      highest = state;
+      plan = Takeover{home, state, state};
+      same = 0;
+    }
+    same += state == highest ? 1 : 0;
+  }
+  if (plan.has_value() && same < homes / 2 + 1) {
+    // Nobody may ever have been told of it. Under its own name it might come to be held by a
+    // majority, and be taken for decided.
+    if (highest.epoch > epoch) {
+      return Status::Unavailable("the partition key is ahead of the epoch of the rebuilding home");
+    }
+    plan->to = After(highest, epoch);
+  }
+  return plan;
+}
+
+// The answers to one question to all other homes.
+struct Rebuilder::Gathering {
+  Gathering(size_t asked, env::Scheduler* scheduler) : open(asked), all(scheduler) {}
+
+  void Add(env::NodeId home, std::optional<Listing> listing) {
+    std::lock_guard lock(mutex);
+    if (listing.has_value()) {
+      listings[home] = std::move(*listing);
+    }
+    if (--open == 0) {
+      all.Set(true);
+    }
+  }
+
+  std::mutex mutex;  // guards the two below
+  size_t open;
+  Listings listings;
+  const env::Completion<bool> all;
+};
+
+Rebuilder::Rebuilder(const RebuilderOptions& options, const Placement* placement, Home* home,
+                     Peers* peers, env::Random* random, env::Scheduler* scheduler)
+    : options_(options),
+      placement_(placement),
+      home_(home),
+      peers_(peers),
+      random_(random),
+      scheduler_(scheduler),
+      tasks_(scheduler) {}
+
+Task<void> Rebuilder::Close() {
+  closing_ = true;
+  co_await tasks_.Drain();
+}
+
+Task<void> Rebuilder::Run() {
+  while (!closing_) {
+    const auto suspects = home_->Suspects();
+    bool all = suspects.ok();
+    if (suspects.ok()) {
+      for (const uint32_t partition : *suspects) {
+        const Status rebuilt = co_await Rebuild(partition);
+        all = all && rebuilt.ok();
+        if (closing_) {
+          co_return;
+        }
+      }
+    }
+    if (all) {
+      done_ = true;
+      co_return;
+    }
+    // Not all at the same time: each attempt may stop a primary.
+    const int64_t pause =
+        options_.retry_micros / 2 +
+        static_cast<int64_t>(random_->Next() % static_cast<uint64_t>(options_.retry_micros));
+    co_await env::SleepFor(scheduler_, pause);
+  }
+}
+
+Task<void> Rebuilder::AskOne(env::NodeId home, pb::ListRequest request,
+                             std::shared_ptr<Gathering> gathering) {
+  Listing listing;
+  while (true) {
+    Bytes body = request.SerializeAsString();
+    const auto answer =
+        co_await peers_->Call(home, Method::kList, std::move(body), options_.call_timeout_micros);
+    auto page =
+        answer.ok() ? Parse<pb::ListReply>(*answer) : Result<pb::ListReply>(answer.status());
+    if (!page.ok() ||
+        (!request.promised_only() && FromProto(page->promised()) < FromProto(request.epoch()))) {
+      gathering->Add(home, std::nullopt);
+      co_return;
+    }
+    listing.promised = std::max(listing.promised, FromProto(page->promised()));
+    listing.suspect = listing.suspect || page->suspect();
+    for (const pb::PkOf& one : page->pks()) {
+      listing.states[one.pk()] = FromProto(one.state());
+    }
+    if (!page->more() || page->pks().empty()) {
+      gathering->Add(home, std::move(listing));
+      co_return;
+    }
+    request.set_after(page->pks().rbegin()->pk());
+  }
+}
+
+Task<Listings> Rebuilder::AskAll(pb::ListRequest request) {
+  std::vector<env::NodeId> others = placement_->HomesOf(request.partition());
+  std::erase(others, options_.self);
+  if (others.empty()) {
+    co_return Listings();
+  }
+  const auto gathering = std::make_shared<Gathering>(others.size(), scheduler_);
+  for (const env::NodeId home : others) {
+    tasks_.Start(AskOne(home, request, gathering));
+  }
+  (void)co_await gathering->all.Get();
+  std::lock_guard lock(gathering->mutex);
+  co_return std::move(gathering->listings);
+}
+
+void Rebuilder::Outrank(uint32_t partition, const Listings& others) {
+  epochs_.erase(partition);
+  for (const auto& [home, listing] : others) {
+    outranked_[partition] = std::max(outranked_[partition], listing.promised.number);
+  }
+}
+
+Task<Status> Rebuilder::TakeOverOne(uint32_t partition, Bytes pk, Epoch epoch, Takeover plan) {
+  const size_t homes = placement_->HomesOf(partition).size();
+  for (int attempt = 1;; ++attempt) {
+    Status taken = co_await home_->TakeOver(pk, plan.source, plan.from, plan.to);
+    if (taken.ok() || attempt == kAttemptsAtPk || closing_) {
+      co_return taken;
+    }
+    pb::ListRequest request = WholePartition(partition, epoch);
+    request.set_only(pk);
+    const Listings others = co_await AskAll(std::move(request));
+    if (!KnowEverything(others, homes)) {
+      co_return Status::Unavailable("too few homes can be reached");
+    }
+    KVFS_CO_ASSIGN_OR_RETURN(const PkState own, home_->LocalState(pk));
+    const auto again = PlanTakeover(pk, own, others, homes, epoch);
+    if (!again.ok()) {
+      Outrank(partition, others);
+      co_return again.status();
+    }
+    if (!again->has_value()) {
+      co_return Status::Ok();
+    }
+    plan = **again;
+  }
+}
+
+Task<Result<Epoch>> Rebuilder::NewEpoch(uint32_t partition) {
+  // Our own former ones may be among what we have forgotten; others have promised those that count.
+  pb::ListRequest request;
+  request.set_partition(partition);
+  request.set_promised_only(true);
+  const Listings others = co_await AskAll(std::move(request));
+  if (!KnowEverything(others, placement_->HomesOf(partition).size())) {
+    co_return Status::Unavailable("too few homes can be reached");
+  }
+  Outrank(partition, others);
+  const uint64_t above = outranked_[partition];
+  co_return co_await home_->BeginRebuild(partition, options_.self, above);
+}
+
+Task<Status> Rebuilder::Rebuild(uint32_t partition) {
+  const size_t homes = placement_->HomesOf(partition).size();
+  if (!epochs_.contains(partition)) {
+    KVFS_CO_ASSIGN_OR_RETURN(epochs_[partition], co_await NewEpoch(partition));
+  }
+  const Epoch epoch = epochs_[partition];
+  pb::ListRequest request = WholePartition(partition, epoch);
+  const Listings others = co_await AskAll(std::move(request));
+  if (!KnowEverything(others, homes)) {
+    co_return Status::Unavailable("too few homes can be reached");
+  }
+  Epoch promised = epoch;
+  std::set<Bytes> pks;
+  for (const auto& [home, listing] : others) {
+    promised = std::max(promised, listing.promised);
+    for (const auto& [pk, state] : listing.states) {
+      pks.insert(pk);
+    }
+  }
+  for (const Bytes& pk : pks) {
+    KVFS_CO_ASSIGN_OR_RETURN(const PkState own, home_->LocalState(pk));
+    const auto plan = PlanTakeover(pk, own, others, homes, epoch);
+    if (!plan.ok()) {
+      Outrank(partition, others);
+      co_return plan.status();
+    }
+    if (plan->has_value()) {
+      Bytes copy = pk;
+      Status taken = co_await TakeOverOne(partition, std::move(copy), epoch, **plan);
+      KVFS_CO_RETURN_IF_ERROR(taken);
+    }
+  }
+  co_return co_await home_->EndRebuild(partition, promised);
+}
+
+}  // namespace kvfs::replication

@@ -1,0 +1,253 @@
+// One primary of three homes, the two others being whatever the test has them say: each rule of
+// doc/replication.md that it follows, by the schedule that breaks without it.
+#include "kvcore/replication/replicated_primary.h"
+
+#include <gtest/gtest.h>
+
+#include <algorithm>
+#include <functional>
+
+#include "kvcore/replication/keys.h"
+#include "kvcore/replication/replication_test_support.h"
+#include "tests/support/memory_local_store.h"
+#include "tests/support/step_env.h"
+
+namespace kvfs::replication {
+namespace {
+
+constexpr Epoch kLater{9, 2};  // of somebody else
+
+// The other homes. They have no state of their own.
+class Script final : public Peers {
+ public:
+  using Say = std::function<Result<Bytes>(env::NodeId home, Method method, const Bytes& body)>;
+
+  explicit Script(env::Scheduler* scheduler) : scheduler_(scheduler) {}
+
+  void SetSelf(Service* self) { self_ = self; }
+  // How long a home takes to answer.
+  void SetDelay(env::NodeId home, int64_t micros) { delays_[home] = micros; }
+  void SetOthers(Say say) { say_ = std::move(say); }
+  // Requests to the others, in order.
+  const std::vector<std::pair<Method, Bytes>>& asked() const { return asked_; }
+  void Forget() { asked_.clear(); }
+
+  Task<Result<Bytes>> Call(env::NodeId to, Method method, Bytes body, int64_t) override {
+    if (to == 1) {
+      co_return co_await self_->Handle(1, method, std::move(body));
+    }
+    asked_.emplace_back(method, body);
+    Result<Bytes> answer = say_(to, method, body);
+    if (delays_[to] > 0) {
+      co_await env::SleepFor(scheduler_, delays_[to]);
+    }
+    co_return answer;
+  }
+
+ private:
+  env::Scheduler* const scheduler_;
+  Service* self_ = nullptr;
+  Say say_;
+  std::map<env::NodeId, int64_t> delays_;
+  std::vector<std::pair<Method, Bytes>> asked_;
+};
+
+Result<Bytes> Grant(PkState state = {}) {
+  pb::HomeReply reply;
+  reply.set_granted(true);
+  reply.set_applied(true);
+  *reply.mutable_state() = ToProto(state);
+  return reply.SerializeAsString();
+}
+Result<Bytes> Deny() {
+  pb::HomeReply reply;
+  *reply.mutable_promised() = ToProto(kLater);
+  return reply.SerializeAsString();
+}
+Result<Bytes> Nothing() { return Status(Code::kOutcomeUnknown, "no answer"); }
+
+class PrimaryRulesTest : public ::testing::Test {
+ protected:
+  PrimaryRulesTest()
+      : dots_(NumberSource::Open({.key = NodeLocalKey("dots"), .block = 1000}, &store_, &env_)
+                  .value()),
+        home_({}, &store_, &peers_, &env_),
+        primary_({.self = 1, .storage_epoch = 7}, {.placement = &homes_,
+                                                   .home = &home_,
+                                                   .peers = &peers_,
+                                                   .store = &store_,
+                                                   .dots = dots_.get(),
+                                                   .hybrid_clock = &hybrid_clock_,
+                                                   .clock = &env_,
+                                                   .scheduler = &env_}),
+        service_(&home_, &primary_) {
+    peers_.SetSelf(&service_);
+    peers_.SetOthers([](env::NodeId, Method, const Bytes&) { return Grant(); });
+  }
+  ~PrimaryRulesTest() override { env_.Await(Closed()); }
+
+  Task<bool> Closed() {
+    co_await primary_.Close();
+    co_return true;
+  }
+  pb::SubmitReply Put(uint64_t sequence, uint32_t attempt, const Bytes& value,
+                      bool only_if_absent = false) {
+    Txn txn;
+    txn.pk = "pk";
+    if (only_if_absent) {
+      txn.asserts.push_back({Assert::Kind::kAbsent, "a", {}});
+    }
+    txn.writes.push_back({Write::Kind::kPut, "a", value});
+    return env_.Await(primary_.Submit(ToProto(txn, {1, sequence}, attempt, false)));
+  }
+  pb::ReadReply Read() {
+    pb::ReadRequest request;
+    request.set_pk("pk");
+    request.add_cks("a");
+    request.set_settled(true);
+    return env_.Await(primary_.Read(std::move(request)));
+  }
+  // Both others obey somebody else, who has decided what they do not tell.
+  void Depose() {
+    peers_.SetOthers([](env::NodeId, Method, const Bytes&) { return Deny(); });
+  }
+  size_t Asked(Method method) const {
+    return static_cast<size_t>(
+        std::count_if(peers_.asked().begin(), peers_.asked().end(),
+                      [method](const auto& request) { return request.first == method; }));
+  }
+
+  testing::StepEnv env_;
+  testing::MemoryLocalStore store_;
+  FixedHomes homes_{{1, 2, 3}};
+  Script peers_{&env_};
+  versioning::HybridClock hybrid_clock_{60'000};
+  std::unique_ptr<NumberSource> dots_;
+  Home home_;
+  ReplicatedPrimary primary_;
+  Service service_;
+};
+
+// Rule 6.
+TEST_F(PrimaryRulesTest, ADeposedPrimaryShowsNothing) {
+  ASSERT_TRUE(Put(1, 1, "old").decided());
+  ASSERT_TRUE(Read().ok());
+  Depose();
+  EXPECT_FALSE(Read().ok());
+}
+
+TEST_F(PrimaryRulesTest, ADeposedPrimaryRefusesNothing) {
+  ASSERT_TRUE(Put(1, 1, "old").decided());
+  ASSERT_TRUE(Put(2, 1, "new", true).outcome().conflict());
+  Depose();
+  const pb::SubmitReply reply = Put(3, 1, "new", true);
+  EXPECT_FALSE(reply.decided());
+  EXPECT_FALSE(reply.unknown());
+}
+
+TEST_F(PrimaryRulesTest, ADeposedPrimaryTellsNoOutcome) {
+  ASSERT_TRUE(Put(1, 1, "old").decided());
+  ASSERT_TRUE(Put(1, 2, "old").decided());
+  Depose();
+  EXPECT_FALSE(Put(1, 3, "old").decided());
+}
+
+// Rules 3 and 4: what one home holds of a later state is taken over and made to count before
+// anything is shown.
+TEST_F(PrimaryRulesTest, WhatAMinorityHoldsIsStampedBeforeItIsShown) {
+  const Epoch before{4, 3};
+  const PkState found{before, 4};
+  const uint32_t partition = PartitionOf(PlaceOf("pk"), HomeOptions().partition_bits);
+  ASSERT_TRUE(env_.Await(home_.Promise(partition, before))->granted());
+  peers_.SetOthers([&](env::NodeId home, Method method, const Bytes&) -> Result<Bytes> {
+    if (method == Method::kPage) {
+      pb::PageReply page;
+      page.set_valid(true);
+      return page.SerializeAsString();
+    }
+    return Grant(method == Method::kState && home == 2 ? found : PkState{});
+  });
+  ASSERT_TRUE(Read().ok());
+  const PkState state = home_.LocalState("pk").value();
+  EXPECT_EQ(state.epoch.node, 1u);  // rule 5: by a name of its own reign
+  EXPECT_GT(state, found);
+  EXPECT_GE(Asked(Method::kApply), 1u);
+  bool stamped = false;
+  for (const auto& [method, body] : peers_.asked()) {
+    if (method == Method::kApply) {
+      const auto apply = Parse<pb::ApplyRequest>(body);
+      stamped = apply.ok() && FromProto(apply->previous()) == found &&
+                FromProto(apply->next()) == state && apply->entries().empty();
+    }
+  }
+  EXPECT_TRUE(stamped);
+}
+
+TEST_F(PrimaryRulesTest, WhatAMinorityHoldsIsNotShownIfNobodyTakesIt) {
+  ASSERT_TRUE(Put(1, 1, "decided").decided());
+  // Another life of the node: it holds what perhaps only it holds.
+  ReplicatedPrimary next({.self = 1, .storage_epoch = 8}, {.placement = &homes_,
+                                                           .home = &home_,
+                                                           .peers = &peers_,
+                                                           .store = &store_,
+                                                           .dots = dots_.get(),
+                                                           .hybrid_clock = &hybrid_clock_,
+                                                           .clock = &env_,
+                                                           .scheduler = &env_});
+  peers_.SetOthers([](env::NodeId, Method method, const Bytes&) {
+    return method == Method::kApply ? Deny() : Grant();
+  });
+  pb::ReadRequest request;
+  request.set_pk("pk");
+  request.set_settled(true);
+  EXPECT_FALSE(env_.Await(next.Read(std::move(request))).ok());
+  EXPECT_GE(Asked(Method::kApply), 1u);
+  auto closed = [](ReplicatedPrimary* primary) -> Task<bool> {
+    co_await primary->Close();
+    co_return true;
+  };
+  env_.Await(closed(&next));
+}
+
+// Rule 7.
+TEST_F(PrimaryRulesTest, ARefusedRetryIsRecorded) {
+  ASSERT_TRUE(Put(1, 1, "old").decided());
+  peers_.Forget();
+  ASSERT_TRUE(Put(2, 2, "new", true).outcome().conflict());
+  EXPECT_GE(Asked(Method::kApply), 1u);
+  const auto recorded = store_.Get(OutcomeKey("pk", {1, 2}));
+  ASSERT_TRUE(recorded.ok());
+  EXPECT_TRUE(DecodeOutcome(*recorded)->conflict);
+}
+
+// Rule 9: the third home would never take anything again.
+TEST_F(PrimaryRulesTest, ADenialEndsTheReignEvenIfAMajoritySaidYes) {
+  ASSERT_TRUE(Put(1, 1, "old").decided());
+  const Epoch before = home_.LocalState("pk")->epoch;
+  peers_.SetOthers([](env::NodeId home, Method method, const Bytes&) {
+    return home == 3 && method == Method::kApply ? Deny() : Grant();
+  });
+  peers_.SetDelay(2, 10'000);
+  peers_.SetDelay(3, 20'000);
+  ASSERT_TRUE(Put(2, 1, "new").decided());
+  env_.Advance(50'000);
+  peers_.SetOthers([](env::NodeId, Method, const Bytes&) { return Grant(); });
+  ASSERT_TRUE(Put(3, 1, "newer").decided());
+  EXPECT_GT(home_.LocalState("pk")->epoch.number, kLater.number);
+  EXPECT_GT(home_.LocalState("pk")->epoch, before);
+}
+
+// Nobody may be told that it failed: it lies here.
+TEST_F(PrimaryRulesTest, WithoutAMajorityTheOutcomeIsUnknown) {
+  ASSERT_TRUE(Put(1, 1, "old").decided());
+  int pushes = 0;
+  peers_.SetOthers([&](env::NodeId, Method method, const Bytes&) {
+    return method == Method::kApply ? (++pushes < 4 ? Nothing() : Deny()) : Grant();
+  });
+  const pb::SubmitReply reply = Put(2, 1, "new");
+  EXPECT_FALSE(reply.decided());
+  EXPECT_TRUE(reply.unknown());
+}
+
+}  // namespace
+}  // namespace kvfs::replication

@@ -1,0 +1,53 @@
+// What the tests of replication share.
+#pragma once
+
+#include <map>
+#include <vector>
+
+#include "kvcore/replication/messages.h"
+#include "kvcore/replication/placement.h"
+#include "kvcore/replication/service.h"
+
+namespace kvfs::replication {
+
+// Calls go straight to the services of the nodes; a node without one cannot be reached.
+class DirectPeers final : public Peers {
+ public:
+  explicit DirectPeers(env::NodeId self) : self_(self) {}
+  void Add(env::NodeId node, Service* service) { services_[node] = service; }
+  void Remove(env::NodeId node) { services_.erase(node); }
+  Task<Result<Bytes>> Call(env::NodeId to, Method method, Bytes body, int64_t) override {
+    const auto found = services_.find(to);
+    if (found == services_.end()) {
+      co_return Status::Unavailable("no such node");
+    }
+    co_return co_await found->second->Handle(self_, method, std::move(body));
+  }
+
+ private:
+  const env::NodeId self_;
+  std::map<env::NodeId, Service*> services_;
+};
+
+// The same homes for every partition.
+struct FixedHomes final : Placement {
+  explicit FixedHomes(std::vector<env::NodeId> homes) : homes_of_all(std::move(homes)) {}
+  std::vector<env::NodeId> HomesOf(uint32_t) const override { return homes_of_all; }
+  const std::vector<env::NodeId> homes_of_all;
+};
+
+// A transaction that writes `value` to item "a" of a pk.
+inline pb::ApplyRequest ApplyOf(const Bytes& pk, const PkState& previous, const PkState& next,
+                                const Bytes& value) {
+  pb::ApplyRequest request;
+  request.set_pk(pk);
+  *request.mutable_epoch() = ToProto(next.epoch);
+  *request.mutable_previous() = ToProto(previous);
+  *request.mutable_next() = ToProto(next);
+  pb::Entry* const entry = request.add_entries();
+  entry->set_ck("a");
+  entry->set_value(value);
+  return request;
+}
+
+}  // namespace kvfs::replication
