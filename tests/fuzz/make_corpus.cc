@@ -14,6 +14,8 @@
 #include "kvcore/engine/version_edit.h"
 #include "kvcore/engine/write_batch.h"
 #include "kvcore/membership/message.h"
+#include "kvcore/replication/messages.h"
+#include "kvcore/replication/peers.h"
 #include "kvcore/ring/compute_layout.h"
 #include "kvcore/ring/layout_agreement.h"
 #include "tests/support/bytes_file.h"
@@ -232,6 +234,69 @@ Bytes Membership(membership::Message::Kind kind, uint64_t subject) {
                                         {gone, State::kLeft, {}}}});
 }
 
+// Messages as fuzz_replication reads them.
+template <typename Message>
+Bytes Replication(replication::Method method, const Message& message) {
+  Bytes out(1, static_cast<char>(method));
+  PutLengthPrefixed(&out, message.SerializeAsString());
+  return out;
+}
+
+Bytes ReplicationSubmits() {
+  replication::Txn txn;
+  txn.pk = "pk";
+  txn.asserts = {{replication::Assert::Kind::kAbsent, "a", {}}};
+  txn.writes = {{replication::Write::Kind::kPut, "a", "value"},
+                {replication::Write::Kind::kErase, "b", ""}};
+  const Bytes first = Replication(replication::Method::kSubmit, ToProto(txn, {3, 4}, 1, true));
+  const Bytes again = Replication(replication::Method::kSubmit, ToProto(txn, {3, 5}, 2, false));
+  replication::pb::ReadRequest read;
+  read.set_pk("pk");
+  read.add_cks("a");
+  read.set_settled(true);
+  return first + again + Replication(replication::Method::kRead, read);
+}
+
+Bytes ReplicationHome() {
+  const replication::Epoch epoch{5, 2};
+  replication::pb::PromiseRequest promise;
+  *promise.mutable_epoch() = ToProto(epoch);
+  replication::pb::ApplyRequest apply;
+  apply.set_pk("pk");
+  *apply.mutable_epoch() = ToProto(epoch);
+  *apply.mutable_next() = ToProto(replication::PkState{epoch, 1});
+  replication::pb::Entry* const entry = apply.add_entries();
+  entry->set_ck("a");
+  replication::pb::StateRequest state;
+  state.set_pk("pk");
+  *state.mutable_epoch() = ToProto(epoch);
+  replication::pb::ListRequest list;
+  *list.mutable_epoch() = ToProto(epoch);
+  return Replication(replication::Method::kPromise, promise) +
+         Replication(replication::Method::kApply, apply) +
+         Replication(replication::Method::kState, state) +
+         Replication(replication::Method::kList, list);
+}
+
+Bytes ReplicationInstall() {
+  const replication::Epoch epoch{6, 2};
+  replication::pb::InstallRequest install;
+  install.set_pk("pk");
+  *install.mutable_epoch() = ToProto(epoch);
+  *install.mutable_state() = ToProto(replication::PkState{epoch, 1});
+  replication::pb::PageReply page;
+  page.set_valid(true);
+  replication::pb::Entry* const entry = page.add_entries();
+  entry->set_ck("a");
+  entry->set_value("value");
+  replication::pb::PageRequest ask;
+  ask.set_pk("pk");
+  *ask.mutable_state() = install.state();
+  return Replication(replication::Method::kInstall, install) +
+         Replication(replication::Method::kPage, page) +
+         Replication(replication::Method::kPage, ask);
+}
+
 void MakeAll(const std::filesystem::path& root) {
   Save(root / "batch", "empty", Payload(0));
   Save(root / "batch", "all_tags", Payload(3));
@@ -252,6 +317,9 @@ void MakeAll(const std::filesystem::path& root) {
   Save(root / "wire", "frame", "f" + Frame());
   Save(root / "wire", "ping", "m" + Membership(membership::Message::Kind::kPing, 1));
   Save(root / "wire", "ping_request", "m" + Membership(membership::Message::Kind::kPingRequest, 3));
+  Save(root / "replication", "submits", ReplicationSubmits());
+  Save(root / "replication", "home", ReplicationHome());
+  Save(root / "replication", "install", ReplicationInstall());
   Save(root / "wire", "sync", "m" + Membership(membership::Message::Kind::kSync, 0));
 }
 

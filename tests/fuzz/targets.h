@@ -18,15 +18,18 @@ void FuzzManifest(const uint8_t* data, size_t size);
 void FuzzItem(const uint8_t* data, size_t size);
 void FuzzRing(const uint8_t* data, size_t size);
 void FuzzWire(const uint8_t* data, size_t size);
+void FuzzReplication(const uint8_t* data, size_t size);
 
 struct Target {
   const char* name;  // the directory under corpus/
   void (*run)(const uint8_t* data, size_t size);
 };
 inline constexpr std::array kTargets = {
-    Target{"batch", FuzzBatch}, Target{"log", FuzzLog},   Target{"block", FuzzBlock},
-    Target{"table", FuzzTable}, Target{"blob", FuzzBlob}, Target{"manifest", FuzzManifest},
-    Target{"item", FuzzItem},   Target{"ring", FuzzRing}, Target{"wire", FuzzWire},
+    Target{"batch", FuzzBatch}, Target{"log", FuzzLog},
+    Target{"block", FuzzBlock}, Target{"table", FuzzTable},
+    Target{"blob", FuzzBlob},   Target{"manifest", FuzzManifest},
+    Target{"item", FuzzItem},   Target{"ring", FuzzRing},
+    Target{"wire", FuzzWire},   Target{"replication", FuzzReplication},
 };
 
 }  // namespace kvfs::fuzz
