@@ -17,7 +17,7 @@ Status Stopping() { return {Code::kOutcomeUnknown, "the node is stopping"}; }
 }  // namespace
 
 Rpc::Rpc(env::Env env, env::NodeId self, uint64_t life)
-    : env_(env), self_(self), life_(life), tasks_(env.scheduler) {}
+    : env_(env), self_(self), life_(life), calls_ended_(env.scheduler), tasks_(env.scheduler) {}
 
 Rpc::~Rpc() = default;
 
@@ -28,17 +28,27 @@ void Rpc::Start(Handler handler) {
 
 Task<void> Rpc::Close() {
   env_.bus->SetHandler(self_, {});
-  std::map<uint64_t, Pending> pending;
   {
     std::lock_guard lock(mutex_);
     closing_ = true;
-    pending.swap(pending_);
+    for (const auto& [number, call] : pending_) {
+      env_.scheduler->Cancel(call.timer);
+      call.done.Set(Stopping());
+    }
+    if (calls_ == 0) {
+      calls_ended_.Set(true);
+    }
   }
-  for (const auto& [number, call] : pending) {
-    env_.scheduler->Cancel(call.timer);
-    call.done.Set(Stopping());
-  }
+  (void)co_await calls_ended_.Get();
   co_await tasks_.Drain();
+  // Whoever left last may only just be giving this up.
+  std::lock_guard lock(mutex_);
+}
+
+void Rpc::Leave() {
+  if (--calls_ == 0 && closing_) {
+    calls_ended_.Set(true);
+  }
 }
 
 env::Scheduler::TimerId Rpc::StartTimer(env::NodeId to, env::Completion<Result<Bytes>> done,
@@ -60,15 +70,20 @@ Task<Result<Bytes>> Rpc::Call(env::NodeId to, Method method, Bytes body, int64_t
       if (closing_) {
         co_return Status::Unavailable("the node is stopping");
       }
+      ++calls_;
     }
     Task<Result<Bytes>> task = handler_(self_, method, std::move(body));
     if (task.IsDone()) {
+      std::lock_guard lock(mutex_);
+      Leave();
       co_return task.TakeValue();
     }
     const auto timer = StartTimer(to, done, timeout_micros);
     tasks_.Start(CallSelf(std::move(task), done));
     Result<Bytes> answer = co_await done.Get();
     env_.scheduler->Cancel(timer);
+    std::lock_guard lock(mutex_);
+    Leave();
     co_return answer;
   }
   uint64_t number = 0;
@@ -88,11 +103,13 @@ Task<Result<Bytes>> Rpc::Call(env::NodeId to, Method method, Bytes body, int64_t
       pending_.erase(number);
       co_return Status::Unavailable(sent.message());
     }
+    ++calls_;
   }
   Result<Bytes> answer = co_await done.Get();
   std::lock_guard lock(mutex_);
   // Under whatever number it was sent last.
   std::erase_if(pending_, [&](const auto& entry) { return entry.second.done == done; });
+  Leave();
   co_return answer;
 }
 

@@ -33,7 +33,8 @@ class Rpc final : public replication::Peers {
   void Start(Handler handler);
   Task<Result<Bytes>> Call(env::NodeId to, Method method, Bytes body,
                            int64_t timeout_micros) override;
-  // No request is taken any more, no call waits any longer. Returns when no handler runs.
+  // No request is taken any more, no call waits any longer. Returns when no handler runs and every
+  // call has returned; so a handler must not wait for it.
   Task<void> Close();
 
  private:
@@ -52,6 +53,8 @@ class Rpc final : public replication::Peers {
   void ReceiveReply(env::NodeId from, const pb::RpcHeader& header, Bytes body);
   Task<void> Serve(env::NodeId from, pb::RpcHeader header, Bytes body);
   void Reply(env::NodeId to, const pb::RpcHeader& request, pb::RpcHeader reply, Bytes body);
+  // A call is over. REQUIRES: mutex_ held.
+  void Leave();
   Task<void> CallSelf(Task<Result<Bytes>> task, env::Completion<Result<Bytes>> done);
   env::Scheduler::TimerId StartTimer(env::NodeId to, env::Completion<Result<Bytes>> done,
                                      int64_t micros);
@@ -62,6 +65,8 @@ class Rpc final : public replication::Peers {
   Handler handler_;   // set once, before anything is received
   std::mutex mutex_;  // guards the rest
   bool closing_ = false;
+  uint64_t calls_ = 0;                 // under way
+  env::Completion<bool> calls_ended_;  // none is, and none will be
   uint64_t last_number_ = 0;
   std::map<uint64_t, Pending> pending_;
   std::map<env::NodeId, uint64_t> lives_;  // of peers, the latest known
