@@ -3,10 +3,12 @@
 #include <algorithm>
 #include <cassert>
 #include <cstring>
+#include <functional>
 #include <set>
 
 #include "fs/chunk/zeros.h"
 #include "fs/meta/keys.h"
+#include "kvcore/env/parallel.h"
 
 namespace kvfs::fs {
 
@@ -16,6 +18,12 @@ struct ContentPlanner::Work {
   const ContentChange* change = nullptr;
   uint64_t new_size = 0;
   TreeEdit edit;
+  struct Unnamed {
+    uint64_t chunk = 0;
+    ByteView bytes;
+    std::shared_ptr<const Bytes> assembled;  // them, if they were
+  };
+  std::vector<Unnamed> unnamed;
   std::map<uint64_t, ByteView> bytes;  // of the chunks in `edit` that are to be stored
   ContentPlan plan;
 
@@ -80,6 +88,7 @@ Task<FsResult<ContentPlan>> ContentPlanner::Plan(FileState* state, Snapshot base
       }
     }
   }
+  co_await NameChunks(&work);
   for (const ChunkRange& range : change->erased) {
     const Errno erased = co_await EraseBlocks(&work, range.begin, range.end);
     if (!erased.ok()) {
@@ -180,20 +189,33 @@ Task<Errno> ContentPlanner::PlanChunk(Work* work, uint64_t chunk, ChunkId id) {
     whole = *assembled;
   }
   whole = WithoutTrailingZeros(whole);
-  ChunkId new_id = kHole;
-  if (!whole.empty()) {
-    new_id = Sha256(whole);
-    work->bytes[chunk] = whole;
+  if (whole.empty()) {
+    work->edit.chunks[chunk] = kHole;
+  } else {
     if (assembled) {
       assembled->resize(whole.size());
-      work->bytes[chunk] = whole = *assembled;
+      whole = *assembled;
       work->plan.owned.push_back(assembled);
-      work->plan.remember.emplace_back(new_id, assembled);
     }
+    work->bytes[chunk] = whole;
+    work->unnamed.push_back({chunk, whole, std::move(assembled)});
   }
-  work->edit.chunks[chunk] = new_id;
   EraseBlocksOf(work, chunk, present);
   co_return Errno();
+}
+
+Task<void> ContentPlanner::NameChunks(Work* work) {
+  constexpr size_t kHelpers = 3;
+  std::vector<ChunkId> names(work->unnamed.size());
+  std::function<void(size_t)> name = [&](size_t i) { names[i] = Sha256(work->unnamed[i].bytes); };
+  co_await env::InParallel(scheduler_, env::Priority::kFlush, kHelpers, names.size(), name);
+  for (size_t i = 0; i < names.size(); ++i) {
+    Work::Unnamed& chunk = work->unnamed[i];
+    work->edit.chunks[chunk.chunk] = names[i];
+    if (chunk.assembled) {
+      work->plan.remember.emplace_back(names[i], std::move(chunk.assembled));
+    }
+  }
 }
 
 Task<Errno> ContentPlanner::PlanBlocks(Work* work, uint64_t chunk, ChunkId id, BlockSet present,

@@ -10,6 +10,7 @@
 
 #include "fs/chunk/tree_change.h"
 #include "fs/vfs/content_reader.h"
+#include "kvcore/env/scheduler.h"
 
 namespace kvfs::fs {
 
@@ -43,10 +44,11 @@ struct ContentPlan {
 
 class ContentPlanner {
  public:
-  ContentPlanner(client::Client* client, env::Random* random, ChunkReader* chunks,
-                 ContentReader* reader, uint32_t fold_blocks)
+  ContentPlanner(client::Client* client, env::Random* random, env::Scheduler* scheduler,
+                 ChunkReader* chunks, ContentReader* reader, uint32_t fold_blocks)
       : client_(client),
         random_(random),
+        scheduler_(scheduler),
         chunks_(chunks),
         reader_(reader),
         fold_blocks_(fold_blocks) {}
@@ -60,6 +62,8 @@ class ContentPlanner {
 
   void PlanInline(Work* work) const;
   Task<Errno> PlanChunk(Work* work, uint64_t chunk, ChunkId id);
+  // Hashes the chunks that are to be stored, several at a time.
+  Task<void> NameChunks(Work* work);
   Task<Errno> PlanBlocks(Work* work, uint64_t chunk, ChunkId id, BlockSet present, BlockSet dirty);
   Task<Errno> EraseBlocks(Work* work, uint64_t first_chunk, uint64_t end_chunk);
   void EraseBlocksOf(Work* work, uint64_t chunk, BlockSet present) const;
@@ -67,6 +71,7 @@ class ContentPlanner {
 
   client::Client* const client_;
   env::Random* const random_;
+  env::Scheduler* const scheduler_;
   ChunkReader* const chunks_;
   ContentReader* const reader_;
   const uint32_t fold_blocks_;

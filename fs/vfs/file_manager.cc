@@ -30,7 +30,7 @@ FileManagerImpl::FileManagerImpl(const FileManagerOptions& options, client::Clie
       generation_bytes_(std::min(kMaxGenerationBytes, options.write_buffer_bytes / 4)),
       chunks_(client, env.scheduler, GeometryOf(client->info()), options.chunk_cache_bytes),
       reader_(client, &chunks_),
-      planner_(client, env.random, &chunks_, &reader_, options.fold_blocks),
+      planner_(client, env.random, env.scheduler, &chunks_, &reader_, options.fold_blocks),
       publisher_(client, env.clock, &planner_, &chunks_, options.fold_after_micros),
       files_(env.scheduler),
       space_(client, env.clock, &files_.dirty_bytes),

@@ -2,8 +2,10 @@
 
 #include <algorithm>
 #include <cassert>
+#include <functional>
 #include <utility>
 
+#include "kvcore/env/parallel.h"
 #include "kvcore/replication/chunk_plan.h"
 #include "kvcore/replication/keys.h"
 #include "kvcore/replication/store_items.h"
@@ -14,6 +16,9 @@ namespace {
 
 // Per call of DueWork and partition.
 constexpr size_t kMaxSweeps = 256;
+
+// Tasks that join the caller in compressing and writing the chunks of one commit.
+constexpr size_t kStagingHelpers = 3;
 
 // What an item costs beside its key and value, generously.
 constexpr uint64_t kItemOverheadBytes = 100;
@@ -52,7 +57,12 @@ Status Check(const Commit& commit) {
 Primary::Primary(const PrimaryOptions& options, LocalStore* store, NumberSource* dots,
                  versioning::HybridClock* hybrid_clock, env::Clock* clock,
                  env::Scheduler* scheduler)
-    : options_(options), store_(store), dots_(dots), hybrid_clock_(hybrid_clock), clock_(clock) {
+    : options_(options),
+      store_(store),
+      dots_(dots),
+      hybrid_clock_(hybrid_clock),
+      clock_(clock),
+      scheduler_(scheduler) {
   assert(options.partition_bits <= 16);
   const size_t count = size_t{1} << options.partition_bits;
   partitions_.reserve(count);
@@ -84,16 +94,30 @@ std::vector<uint32_t> Primary::PartitionsOf(const std::vector<uint16_t>& places,
   return touched;
 }
 
-Status Primary::StageChunks(std::vector<ChunkChange>* changes) {
+Task<Status> Primary::StageChunks(std::vector<ChunkChange>* changes) {
+  std::vector<ChunkChange*> with_data;
   for (ChunkChange& change : *changes) {
-    if (!change.data.has_value()) {
-      continue;
+    if (change.data.has_value()) {
+      with_data.push_back(&change);
     }
-    // Only a guess: asked again under the lock.
-    KVFS_ASSIGN_OR_RETURN(const bool exists, store_->Contains(ChunkDataKey(change.id)));
-    if (!exists) {
-      KVFS_ASSIGN_OR_RETURN(change.staged, store_->StageLarge(*change.data));
+  }
+  std::vector<Status> outcomes(with_data.size());
+  std::function<void(size_t)> stage = [&](size_t i) { outcomes[i] = StageChunk(with_data[i]); };
+  co_await env::InParallel(scheduler_, env::Priority::kFlush, kStagingHelpers, with_data.size(),
+                           stage);
+  for (Status& outcome : outcomes) {
+    if (!outcome.ok()) {
+      co_return std::move(outcome);
     }
+  }
+  co_return Status::Ok();
+}
+
+Status Primary::StageChunk(ChunkChange* change) {
+  // Only a guess: asked again under the lock.
+  KVFS_ASSIGN_OR_RETURN(const bool exists, store_->Contains(ChunkDataKey(change->id)));
+  if (!exists) {
+    KVFS_ASSIGN_OR_RETURN(change->staged, store_->StageLarge(*change->data));
   }
   return Status::Ok();
 }
@@ -123,7 +147,7 @@ Task<CommitResult> Primary::Submit(Commit commit) {
     ready = first_dot.status();
   }
   if (ready.ok() && !(commit.sync && bytes <= options_.inline_sync_bytes)) {
-    ready = StageChunks(&changes);
+    ready = co_await StageChunks(&changes);
   }
 
   Position position = 0;

@@ -67,7 +67,8 @@ class Primary {
   std::vector<uint32_t> PartitionsOf(const std::vector<uint16_t>& places,
                                      const std::vector<ChunkChange>& changes) const;
   // Writes the bytes of chunks that are not in the store, before the locks are taken.
-  Status StageChunks(std::vector<ChunkChange>* changes);
+  Task<Status> StageChunks(std::vector<ChunkChange>* changes);
+  Status StageChunk(ChunkChange* change);
   // With the partitions locked: checks and writes. `first_dot` and on are this commit's.
   Result<Position> Execute(const Commit& commit, const std::vector<uint16_t>& places,
                            std::vector<ChunkChange>* changes, uint64_t first_dot,
@@ -83,6 +84,7 @@ class Primary {
   NumberSource* const dots_;
   versioning::HybridClock* const hybrid_clock_;
   env::Clock* const clock_;
+  env::Scheduler* const scheduler_;
   std::vector<std::unique_ptr<Partition>> partitions_;
   std::atomic<uint64_t> commits_{0};
   std::atomic<uint64_t> conflicts_{0};
