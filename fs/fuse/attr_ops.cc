@@ -13,7 +13,7 @@ constexpr std::string_view kTrusted = "trusted.";
 
 void ReplyAttr(Request request, FuseServer* server, const FsResult<Attr>& attr) {
   if (attr.ok()) {
-    request.Attr(ToStat(*attr), server->AttrSeconds(attr->ino));
+    request.Attr(ToStat(*attr), server->AttrSeconds(*attr));
   } else {
     request.Error(attr.error());
   }

@@ -4,6 +4,7 @@
 #include <vector>
 
 #include "fs/fuse/fuse_server.h"
+#include "fs/fuse/kill_flags.h"
 #include "fs/meta/posix.h"
 
 namespace kvfs::fs {
@@ -13,17 +14,14 @@ namespace {
 constexpr size_t kMaxIovecs = 1000;
 alignas(4096) constexpr std::array<char, 128u << 10> kZeros{};
 
-bool OpensForWriting(int flags) { return (flags & O_ACCMODE) != O_RDONLY; }
-
 // O_APPEND stays with the kernel: it writes at the end under the inode's lock, and the offset it
 // sends is right as long as nobody else extends the file. It must not reach the Vfs, because pages
 // dirtied through mmap may come back on any handle, an appending one too, and belong where their
 // offset says.
-int VfsFlags(int flags) { return flags & ~O_APPEND; }
+int VfsFlags(int flags) { return flags & ~(O_APPEND | kKillsSetIds); }
 
 Task<void> Create(Request request, FuseServer* server, Ino parent, Bytes name, uint32_t mode,
                   fuse_file_info file) {
-  const bool writes = OpensForWriting(file.flags);
   FsResult<CreateReply> reply = co_await server->vfs().CreateFile(
       parent, std::move(name), mode, VfsFlags(file.flags), request.who());
   if (!reply.ok()) {
@@ -31,15 +29,9 @@ Task<void> Create(Request request, FuseServer* server, Ino parent, Bytes name, u
     co_return;
   }
   const Ino ino = reply->attr.ino;
-  if (writes) {
-    server->writers().Add(ino);
-  }
   file.fh = reply->open.handle;
   file.keep_cache = reply->open.keep_cache;
   if (request.Create(server->EntryOf(reply->attr), file) != 0) {
-    if (writes) {
-      server->writers().Remove(ino);
-    }
     (void)co_await server->vfs().Release(ino, reply->open.handle);
     server->vfs().Forget(ino, 1);
   }
@@ -51,39 +43,32 @@ void OnCreate(fuse_req_t req, fuse_ino_t parent, const char* name, mode_t mode,
   Create(Request(req, &server->in_flight()), server, parent, name, mode, *file).Detach();
 }
 
-// As a write does, emptying a file takes suid and sgid away, unless root does it. For truncate(2)
-// and write(2) the kernel asks for that; what O_TRUNC does is left to us (FUSE_CAP_ATOMIC_O_TRUNC).
+// A write, and what else changes content, takes suid and sgid away. The kernel says when, except in
+// fallocate and copy_file_range: there it is for everybody but root.
 Task<void> DropSetIds(FuseServer* server, Ino ino, Credentials who) {
+  constexpr uint32_t kGroupRuns = S_ISGID | S_IXGRP;
   FsResult<Attr> attr = co_await server->vfs().GetAttr(ino);
-  if (attr.ok() && (attr->mode & (S_ISUID | S_ISGID)) != 0) {
+  if (attr.ok() && ((attr->mode & S_ISUID) != 0 || (attr->mode & kGroupRuns) == kGroupRuns)) {
     SetAttrRequest change;
     change.kill_suid_sgid = true;
     (void)co_await server->vfs().SetAttr(ino, change, who);
+    server->InvalidateAttributes(ino);  // before the answer: nobody may run it as it was
   }
 }
 
 Task<void> Open(Request request, FuseServer* server, Ino ino, fuse_file_info file) {
-  const bool writes = OpensForWriting(file.flags);
-  if (writes) {
-    server->writers().Add(ino);
-  }
   FsResult<OpenReply> reply = co_await server->vfs().Open(ino, VfsFlags(file.flags));
-  bool taken = false;
-  if (reply.ok() && (file.flags & O_TRUNC) != 0 && request.who().uid != 0) {
+  if (reply.ok() && (file.flags & kKillsSetIds) != 0) {
     co_await DropSetIds(server, ino, request.who());
   }
   if (reply.ok()) {
     file.fh = reply->handle;
     file.keep_cache = reply->keep_cache;
-    taken = request.Open(file) == 0;
-    if (!taken) {
+    if (request.Open(file) != 0) {
       (void)co_await server->vfs().Release(ino, reply->handle);
     }
   } else {
     request.Error(reply.error());
-  }
-  if (writes && !taken) {
-    server->writers().Remove(ino);
   }
 }
 
@@ -147,8 +132,11 @@ void OnRead(fuse_req_t req, fuse_ino_t ino, size_t size, off_t offset, fuse_file
 }
 
 Task<void> Write(Request request, FuseServer* server, Ino ino, uint64_t handle, uint64_t offset,
-                 Bytes data) {
+                 Bytes data, bool kills_set_ids) {
   FsResult<uint64_t> written = co_await server->vfs().Write(ino, handle, offset, std::move(data));
+  if (written.ok() && kills_set_ids) {
+    co_await DropSetIds(server, ino, request.who());
+  }
   if (written.ok()) {
     request.Written(*written);
   } else {
@@ -161,7 +149,7 @@ void OnWrite(fuse_req_t req, fuse_ino_t ino, const char* data, size_t size, off_
   auto* server = FuseServer::Of(req);
   // Copied: the request's buffer serves the next request once this function returns.
   Write(Request(req, &server->in_flight()), server, ino, file->fh, static_cast<uint64_t>(offset),
-        Bytes(data, size))
+        Bytes(data, size), (file->flags & kKillsSetIds) != 0)
       .Detach();
 }
 
@@ -175,18 +163,14 @@ void OnFlush(fuse_req_t req, fuse_ino_t ino, fuse_file_info* file) {
   Flush(Request(req, &server->in_flight()), server, ino, file->fh).Detach();
 }
 
-Task<void> Release(Request request, FuseServer* server, Ino ino, uint64_t handle, bool writes) {
+Task<void> Release(Request request, FuseServer* server, Ino ino, uint64_t handle) {
   Errno error = co_await server->vfs().Release(ino, handle);
-  if (writes) {
-    server->writers().Remove(ino);
-  }
   request.Error(error);
 }
 
 void OnRelease(fuse_req_t req, fuse_ino_t ino, fuse_file_info* file) {
   auto* server = FuseServer::Of(req);
-  Release(Request(req, &server->in_flight()), server, ino, file->fh, OpensForWriting(file->flags))
-      .Detach();
+  Release(Request(req, &server->in_flight()), server, ino, file->fh).Detach();
 }
 
 Task<void> Fsync(Request request, FuseServer* server, Ino ino, uint64_t handle, bool data_only) {
@@ -202,6 +186,9 @@ void OnFsync(fuse_req_t req, fuse_ino_t ino, int data_only, fuse_file_info* file
 Task<void> Fallocate(Request request, FuseServer* server, Ino ino, uint64_t handle, int mode,
                      uint64_t offset, uint64_t size) {
   Errno error = co_await server->vfs().Fallocate(ino, handle, mode, offset, size);
+  if (error.ok() && request.who().uid != 0) {
+    co_await DropSetIds(server, ino, request.who());
+  }
   request.Error(error);
 }
 
@@ -237,6 +224,9 @@ Task<void> CopyRange(Request request, FuseServer* server, Ino from, uint64_t fro
                      uint64_t to_offset, uint64_t size) {
   FsResult<uint64_t> copied =
       co_await server->vfs().CopyRange(from, from_offset, to, to_offset, size);
+  if (copied.ok() && request.who().uid != 0) {
+    co_await DropSetIds(server, to, request.who());
+  }
   if (copied.ok()) {
     request.Written(*copied);
   } else {

@@ -45,6 +45,7 @@ SetAttrRequest ToSetAttr(const struct stat& attr, int to_set) {
   request.atime_now = (to_set & FUSE_SET_ATTR_ATIME_NOW) != 0;
   request.mtime_now = (to_set & FUSE_SET_ATTR_MTIME_NOW) != 0;
   request.set_ctime = (to_set & FUSE_SET_ATTR_CTIME) != 0;
+  request.kill_suid_sgid = (to_set & FUSE_SET_ATTR_KILL_SUID) != 0;  // FATTR_KILL_SUIDGID
   request.mode = attr.st_mode & 07777;
   request.uid = attr.st_uid;
   request.gid = attr.st_gid;

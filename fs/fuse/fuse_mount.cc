@@ -16,6 +16,7 @@
 
 #include "fs/fuse/fuse_server.h"
 #include "fs/fuse/init_reply.h"
+#include "fs/fuse/kill_flags.h"
 #include "fs/fuse/libfuse.h"
 
 namespace kvfs::fs {
@@ -39,7 +40,13 @@ ssize_t WriteReply(int fd, iovec* message, int count, void* userdata) {
   return writev(fd, message, count);
 }
 
-ssize_t ReadRequest(int fd, void* buffer, size_t size, void*) { return read(fd, buffer, size); }
+ssize_t ReadRequest(int fd, void* buffer, size_t size, void*) {
+  const ssize_t got = read(fd, buffer, size);
+  if (got > 0) {
+    CarryKillFlags(static_cast<char*>(buffer), static_cast<size_t>(got));
+  }
+  return got;
+}
 
 // A comma would end the option, a backslash is the escape.
 std::string Escaped(const std::string& value) {
@@ -90,6 +97,7 @@ Result<std::unique_ptr<FuseMount>> FuseMount::Create(const FuseOptions& options,
   if (session == nullptr) {
     return Status::InvalidArgument("libfuse does not take the options '" + joined + "'");
   }
+  server->SetSession(session);
   // libfuse takes a connection that is made already by this name.
   const std::string place =
       kernel_mount ? "/dev/fd/" + std::to_string(kernel_mount->TakeDevice()) : mountpoint;

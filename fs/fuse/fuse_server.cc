@@ -12,7 +12,7 @@ fuse_entry_param FuseServer::EntryOf(const Attr& attr) const {
   fuse_entry_param entry{};
   entry.ino = attr.ino;
   entry.attr = ToStat(attr);
-  entry.attr_timeout = AttrSeconds(attr.ino);
+  entry.attr_timeout = AttrSeconds(attr);
   entry.entry_timeout = options_.entry_seconds;
   return entry;
 }
@@ -45,6 +45,8 @@ void OnInit(void* userdata, fuse_conn_info* conn) {
   if ((conn->capable & FUSE_CAP_PARALLEL_DIROPS) != 0) {
     server->init_flags().fetch_or(FUSE_PARALLEL_DIROPS);
   }
+  // Ignored by kernels that do not know it; see kill_flags.h.
+  server->init_flags().fetch_or(FUSE_HANDLE_KILLPRIV_V2);
 }
 
 }  // namespace

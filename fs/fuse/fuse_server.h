@@ -11,7 +11,6 @@
 #include "fs/fuse/fuse_options.h"
 #include "fs/fuse/fuse_request.h"
 #include "fs/fuse/libfuse.h"
-#include "fs/fuse/writer_table.h"
 #include "fs/vfs/vfs.h"
 
 namespace kvfs::fs {
@@ -24,24 +23,32 @@ class FuseServer {
 
   Vfs& vfs() { return *vfs_; }
   const FuseOptions& options() const { return options_; }
-  WriterTable& writers() { return writers_; }
   InFlight& in_flight() { return in_flight_; }
+
+  // Set once, before anything is served.
+  void SetSession(fuse_session* session) { session_ = session; }
+  // Has the kernel ask for the inode's attributes before it uses them again. The one notification
+  // that may be sent while a request about the inode is being served.
+  void InvalidateAttributes(Ino ino) {
+    (void)fuse_lowlevel_notify_inval_inode(session_, ino, -1, 0);  // unknown there: nothing to do
+  }
 
   // FUSE_* bits to be added to the answer to INIT; set by the init operation.
   std::atomic<uint32_t>& init_flags() { return init_flags_; }
   // True until the answer to INIT has passed.
   std::atomic<bool>& awaiting_init() { return awaiting_init_; }
 
-  // How long the kernel may keep attributes of `ino`. Not at all while it is open for writing: its
-  // times and blocks change when buffered bytes are published, and the kernel is not told.
-  double AttrSeconds(Ino ino) const { return writers_.Contains(ino) ? 0 : options_.attr_seconds; }
+  // How long the kernel may keep attributes. Not at all those that change when buffered bytes are
+  // published, for it is not told of that. Of those it keeps it knows itself when a write makes
+  // them old.
+  double AttrSeconds(const Attr& attr) const { return attr.is_settled ? options_.attr_seconds : 0; }
   fuse_entry_param EntryOf(const Attr& attr) const;
   fuse_entry_param NegativeEntry() const;
 
  private:
   const FuseOptions options_;
   Vfs* const vfs_;
-  WriterTable writers_;
+  fuse_session* session_ = nullptr;
   InFlight in_flight_;
   std::atomic<uint32_t> init_flags_{0};
   std::atomic<bool> awaiting_init_{true};

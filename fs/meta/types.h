@@ -45,6 +45,9 @@ struct Attr {
   uint64_t size = 0;
   uint64_t blocks_512 = 0;  // allocated, in units of 512 bytes
   TimeSpec atime, mtime, ctime, btime;
+  // False: bytes of the file are still buffered, and publishing them may change its blocks and
+  // times. Whoever is told must not keep it.
+  bool is_settled = true;
 };
 
 // Who asks.

@@ -89,9 +89,12 @@ bool FileManagerImpl::IsOpen(Ino ino) const {
   return !pin->handles.empty();
 }
 
-void FileManagerImpl::Overlay(Attr* attr) const {
+void FileManagerImpl::Overlay(Attr* attr, uint64_t released_before) const {
   Pin pin = files_.Find(attr->ino);
   if (!pin) {
+    // If files were closed since the store was asked, this may be one of them, and what the store
+    // said from before it was published.
+    attr->is_settled = files_.released() == released_before;
     return;
   }
   std::lock_guard lock(pin->mutex);
@@ -99,6 +102,7 @@ void FileManagerImpl::Overlay(Attr* attr) const {
     return;
   }
   attr->size = pin->EffectiveSize();
+  attr->is_settled = pin->dirty.empty();
   // An attribute older than the last write was read before it was published. A setattr of times
   // publishes first, so no write that is still buffered is older than a time set by hand.
   if (!pin->dirty.empty() || attr->ctime < pin->last_write) {

@@ -74,7 +74,10 @@ class FileManager {
                                              uint64_t to_offset, uint64_t size) = 0;
 
   // Puts what is buffered (size, times) over attributes read from the store.
-  virtual void Overlay(Attr* attr) const = 0;
+  // `released_before`: ReleasedCount() from before the attributes were read.
+  virtual void Overlay(Attr* attr, uint64_t released_before) const = 0;
+  // How many files have been closed for good and are known from the store alone since then.
+  virtual uint64_t ReleasedCount() const = 0;
   // Publishes what is buffered of one inode, so that its record says it all (before setattr of
   // times).
   virtual Task<Errno> Publish(InodeRef ref) = 0;

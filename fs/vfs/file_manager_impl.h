@@ -27,7 +27,8 @@ class FileManagerImpl final : public FileManager {
   Task<FsResult<uint64_t>> Seek(InodeRef ref, uint64_t offset, int whence) override;
   Task<FsResult<uint64_t>> CopyRange(InodeRef from, uint64_t from_offset, InodeRef to,
                                      uint64_t to_offset, uint64_t size) override;
-  void Overlay(Attr* attr) const override;
+  void Overlay(Attr* attr, uint64_t released_before) const override;
+  uint64_t ReleasedCount() const override { return files_.released(); }
   Task<Errno> Publish(InodeRef ref) override;
   Task<Errno> ReclaimOrphan(InodeRef ref) override;
   void SetHeld(std::function<bool(Ino)> is_held) override { is_held_ = std::move(is_held); }

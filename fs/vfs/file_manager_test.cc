@@ -61,6 +61,39 @@ class FileManagerTest : public ::testing::Test {
   FileTestBench bench_;
 };
 
+TEST_F(FileManagerTest, AttributesAreSettledOnceNothingIsBuffered) {
+  const InodeRef ref = bench_.Create("f");
+  const FileHandle handle = Open(ref);
+  EXPECT_TRUE(bench_.GetAttr(ref).is_settled);
+  ASSERT_TRUE(bench_.Write(ref, 0, Pattern(3 * kChunk)).ok());
+  EXPECT_FALSE(bench_.GetAttr(ref).is_settled);
+  ASSERT_TRUE(Flush(ref, handle).ok());
+  const Attr open = bench_.GetAttr(ref);
+  EXPECT_TRUE(open.is_settled);
+  ASSERT_TRUE(bench_.Await(bench_.files().Release(ref, handle)).ok());
+  const Attr closed = bench_.GetAttr(ref);
+  EXPECT_TRUE(closed.is_settled);
+  EXPECT_EQ(open.size, closed.size);
+  EXPECT_EQ(open.blocks_512, closed.blocks_512);
+  EXPECT_EQ(open.mtime, closed.mtime);
+  EXPECT_EQ(open.ctime, closed.ctime);
+}
+
+// What the store said before the file was published, looked at after it was closed.
+TEST_F(FileManagerTest, AttributesReadAcrossTheLastCloseAreNotSettled) {
+  const InodeRef ref = bench_.Create("f");
+  const FileHandle handle = Open(ref);
+  ASSERT_TRUE(bench_.Write(ref, 0, Pattern(10)).ok());
+  const uint64_t before = bench_.files().ReleasedCount();
+  auto attr = bench_.Await(bench_.names().GetAttr(ref));
+  ASSERT_TRUE(attr.ok());
+  ASSERT_EQ(attr->size, 0u);
+  ASSERT_TRUE(Flush(ref, handle).ok());
+  ASSERT_TRUE(bench_.Await(bench_.files().Release(ref, handle)).ok());
+  bench_.files().Overlay(&*attr, before);
+  EXPECT_FALSE(attr->is_settled);
+}
+
 TEST_F(FileManagerTest, FlushPublishesAndFsyncSyncsOnce) {
   const InodeRef ref = bench_.Create("f");
   const FileHandle handle = Open(ref);

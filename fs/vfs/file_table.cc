@@ -38,6 +38,7 @@ void FileTable::Unpin(FileState* state) {
   if (--it->second.pins == 0) {
     last = std::move(it->second.state);
     slots_.erase(it);
+    released_.fetch_add(1, std::memory_order_release);
   }
 }
 

@@ -57,6 +57,8 @@ class FileTable {
   Pin Find(Ino ino) const;                                  // empty if it is not there
   Pin Adopt(FileState* state) { return Pin(this, state); }  // a pin that was left
   uint64_t size() const;
+  // How many states were dropped.
+  uint64_t released() const { return released_.load(std::memory_order_acquire); }
 
   // Tells that the file is dirty since then, or (nothing) clean.
   void SetDirty(FileState* state, std::optional<int64_t> since_micros);
@@ -82,6 +84,7 @@ class FileTable {
   mutable std::mutex dirty_mutex_;  // guards the two below; before mutex_
   std::map<std::pair<int64_t, Ino>, Pin> by_age_;
   std::unordered_map<Ino, int64_t> dirty_since_;
+  std::atomic<uint64_t> released_{0};
 };
 
 }  // namespace kvfs::fs

@@ -70,7 +70,7 @@ class FileTestBench {
   Attr GetAttr(InodeRef ref) {
     auto attr = Await(names_->GetAttr(ref));
     EXPECT_TRUE(attr.ok());
-    files_->Overlay(&*attr);
+    files_->Overlay(&*attr, files_->ReleasedCount());
     return *attr;
   }
 

@@ -80,15 +80,15 @@ FsResult<InodeRef> VfsImpl::Ref(Ino ino) {
   return *ref;
 }
 
-NodeReply VfsImpl::Tell(const NodeInfo& node) {
+NodeReply VfsImpl::Tell(const NodeInfo& node, uint64_t released_before) {
   inodes_.Remember(node.ref);
   NodeReply reply{.attr = node.attr};
-  OverlayBuffered(&reply.attr);
+  OverlayBuffered(&reply.attr, released_before);
   return reply;
 }
 
-void VfsImpl::OverlayBuffered(Attr* attr) const {
-  files_->Overlay(attr);
+void VfsImpl::OverlayBuffered(Attr* attr, uint64_t released_before) const {
+  files_->Overlay(attr, released_before);
   atimes_.Overlay(attr);
 }
 

@@ -39,9 +39,10 @@ Task<FsResult<Attr>> VfsImpl::GetAttr(Ino ino) {
   if (!ref.ok()) {
     co_return ref.error();
   }
+  const uint64_t released_before = files_->ReleasedCount();
   auto attr = co_await namespace_.GetAttr(*ref);
   if (attr.ok()) {
-    OverlayBuffered(&*attr);
+    OverlayBuffered(&*attr, released_before);
     co_return attr;
   }
   if (attr.error() != Errno(ENOENT)) {
@@ -63,6 +64,7 @@ Task<FsResult<Attr>> VfsImpl::SetAttr(Ino ino, SetAttrRequest request, Credentia
     inodes_.SetGone(*gone);
     co_return *gone;
   }
+  const uint64_t released_before = files_->ReleasedCount();
   if (request.set_size) {
     if (ref->ino == ref->home) {
       co_return Errno(EISDIR);
@@ -72,7 +74,7 @@ Task<FsResult<Attr>> VfsImpl::SetAttr(Ino ino, SetAttrRequest request, Credentia
       co_return truncated.error();
     }
     if (!ChangesMoreThanSize(request)) {
-      OverlayBuffered(&*truncated);
+      OverlayBuffered(&*truncated, released_before);
       co_return truncated;
     }
   }
@@ -92,7 +94,7 @@ Task<FsResult<Attr>> VfsImpl::SetAttr(Ino ino, SetAttrRequest request, Credentia
   if (request.set_atime || request.atime_now) {
     atimes_.Drop(ino);
   }
-  OverlayBuffered(&*attr);
+  OverlayBuffered(&*attr, released_before);
   co_return attr;
 }
 

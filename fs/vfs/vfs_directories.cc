@@ -73,6 +73,7 @@ Task<Errno> VfsImpl::ReadDirectory(Ino ino, uint64_t, uint64_t cookie, bool with
   }
   cookie = std::max(cookie, kDotDotCookie);
   for (uint32_t limit = kFirstPage;; limit = std::min(limit * 2, kMaxPage)) {
+    const uint64_t released_before = files_->ReleasedCount();
     auto page = co_await namespace_.ReadDirectory(*ref, cookie, limit, with_attrs);
     if (!page.ok()) {
       co_return page.error();
@@ -90,7 +91,7 @@ Task<Errno> VfsImpl::ReadDirectory(Ino ino, uint64_t, uint64_t cookie, bool with
         }
         continue;
       }
-      OverlayBuffered(&page->attrs[i]);
+      OverlayBuffered(&page->attrs[i], released_before);
       // Counted first: once taken, a forget may come at any time.
       inodes_.Remember(entry.ref);
       if (!sink(entry, &page->attrs[i])) {

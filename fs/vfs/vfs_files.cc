@@ -34,6 +34,7 @@ Task<FsResult<CreateReply>> VfsImpl::TryCreate(InodeRef dir, Bytes name, uint32_
   if (!ino.ok()) {
     co_return ino.error();
   }
+  const uint64_t released_before = files_->ReleasedCount();
   // From before its name appears until it is open nobody's unlink deletes it.
   open_set_.Pin(*ino);
   auto node = co_await namespace_.MakeNode(dir, std::move(name),
@@ -47,10 +48,11 @@ Task<FsResult<CreateReply>> VfsImpl::TryCreate(InodeRef dir, Bytes name, uint32_
   if (!open.ok()) {
     co_return open.error();
   }
-  co_return CreateReply{.attr = Tell(*node).attr, .open = *open};
+  co_return CreateReply{.attr = Tell(*node, released_before).attr, .open = *open};
 }
 
 Task<FsResult<CreateReply>> VfsImpl::TryOpenExisting(InodeRef dir, Bytes name, int flags) {
+  const uint64_t released_before = files_->ReleasedCount();
   auto node = co_await namespace_.Lookup(dir, std::move(name));
   if (!node.ok()) {
     co_return node.error();
@@ -71,7 +73,7 @@ Task<FsResult<CreateReply>> VfsImpl::TryOpenExisting(InodeRef dir, Bytes name, i
       node->attr = *attr;
     }
   }
-  co_return CreateReply{.attr = Tell(*node).attr, .open = *open};
+  co_return CreateReply{.attr = Tell(*node, released_before).attr, .open = *open};
 }
 
 Task<FsResult<OpenReply>> VfsImpl::Open(Ino ino, int flags) {

@@ -77,9 +77,10 @@ class VfsImpl final : public Vfs {
   // Where the inode lies; ESTALE if the kernel was never told of it.
   FsResult<InodeRef> Ref(Ino ino);
   // The answer that hands an inode to the kernel: counts a lookup.
-  NodeReply Tell(const NodeInfo& node);
+  // `released_before` as in FileManager::Overlay.
+  NodeReply Tell(const NodeInfo& node, uint64_t released_before);
   // What is buffered or queued here, over attributes from the store.
-  void OverlayBuffered(Attr* attr) const;
+  void OverlayBuffered(Attr* attr, uint64_t released_before) const;
   // After a name, perhaps the last, was taken from an inode.
   void NoteRemoved(const Removed& removed);
   // Has an orphan taken apart once nobody can reach it any more.

@@ -12,11 +12,12 @@ Task<FsResult<NodeReply>> VfsImpl::Lookup(Ino parent, Bytes name) {
   if (!dir.ok()) {
     co_return dir.error();
   }
+  const uint64_t released_before = files_->ReleasedCount();
   auto node = co_await namespace_.Lookup(*dir, std::move(name));
   if (!node.ok()) {
     co_return node.error();
   }
-  co_return Tell(*node);
+  co_return Tell(*node, released_before);
 }
 
 Task<FsResult<NodeReply>> VfsImpl::MakeNode(Ino parent, Bytes name, uint32_t mode, uint64_t rdev,
@@ -25,11 +26,12 @@ Task<FsResult<NodeReply>> VfsImpl::MakeNode(Ino parent, Bytes name, uint32_t mod
   if (!dir.ok()) {
     co_return dir.error();
   }
+  const uint64_t released_before = files_->ReleasedCount();
   auto node = co_await namespace_.MakeNode(*dir, std::move(name), mode, rdev, who);
   if (!node.ok()) {
     co_return node.error();
   }
-  co_return Tell(*node);
+  co_return Tell(*node, released_before);
 }
 
 Task<FsResult<NodeReply>> VfsImpl::MakeDirectory(Ino parent, Bytes name, uint32_t mode,
@@ -38,11 +40,12 @@ Task<FsResult<NodeReply>> VfsImpl::MakeDirectory(Ino parent, Bytes name, uint32_
   if (!dir.ok()) {
     co_return dir.error();
   }
+  const uint64_t released_before = files_->ReleasedCount();
   auto node = co_await namespace_.MakeDirectory(*dir, std::move(name), mode, who);
   if (!node.ok()) {
     co_return node.error();
   }
-  co_return Tell(*node);
+  co_return Tell(*node, released_before);
 }
 
 Task<FsResult<NodeReply>> VfsImpl::MakeSymlink(Ino parent, Bytes name, Bytes target,
@@ -51,11 +54,12 @@ Task<FsResult<NodeReply>> VfsImpl::MakeSymlink(Ino parent, Bytes name, Bytes tar
   if (!dir.ok()) {
     co_return dir.error();
   }
+  const uint64_t released_before = files_->ReleasedCount();
   auto node = co_await namespace_.MakeSymlink(*dir, std::move(name), std::move(target), who);
   if (!node.ok()) {
     co_return node.error();
   }
-  co_return Tell(*node);
+  co_return Tell(*node, released_before);
 }
 
 Task<FsResult<NodeReply>> VfsImpl::Link(Ino ino, Ino new_parent, Bytes new_name) {
@@ -67,11 +71,12 @@ Task<FsResult<NodeReply>> VfsImpl::Link(Ino ino, Ino new_parent, Bytes new_name)
   if (!dir.ok()) {
     co_return dir.error();
   }
+  const uint64_t released_before = files_->ReleasedCount();
   auto node = co_await namespace_.Link(*ref, *dir, std::move(new_name));
   if (!node.ok()) {
     co_return node.error();
   }
-  co_return Tell(*node);
+  co_return Tell(*node, released_before);
 }
 
 Task<Errno> VfsImpl::Unlink(Ino parent, Bytes name) {

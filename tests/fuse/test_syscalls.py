@@ -336,6 +336,25 @@ class Attributes(harness.MountedTest):
         truncate = os.O_WRONLY | os.O_TRUNC
         self.assertEqual(as_user(1003, lambda: os.close(os.open(path, truncate))), 0)
         self.assertEqual(os.stat(path).st_mode & 0o7777, 0o777, "and so does O_TRUNC")
+        def change(kind):
+            fd = os.open(path, os.O_RDWR)
+            if kind == "truncate":
+                os.ftruncate(fd, 1)
+            elif kind == "fallocate":
+                os.posix_fallocate(fd, 0, 8192)
+            elif kind == "copy":
+                os.copy_file_range(fd, fd, 4096, 0, 4096)
+            else:
+                for _ in range(3):  # the kernel asks about the first write only
+                    os.write(fd, b"again")
+            os.close(fd)
+        for kind in ("truncate", "fallocate", "copy", "write"):
+            os.chmod(path, 0o6777)
+            self.assertEqual(as_user(1003, lambda: change(kind)), 0)
+            self.assertEqual(os.stat(path).st_mode & 0o7777, 0o777, "and so does " + kind)
+            os.chmod(path, 0o6777)
+            change(kind)
+            self.assertEqual(os.stat(path).st_mode & 0o7777, 0o6777, kind + " by root does not")
         os.chmod(path, 0o640)
         self.assertEqual(as_user(1003, lambda: os.close(os.open(path, os.O_RDONLY))), errno.EACCES)
         self.assertEqual(as_user(1003, lambda: os.chmod(path, 0o666)), errno.EPERM)
