@@ -126,7 +126,7 @@ int Main(int argc, char** argv) {
   CLI11_PARSE(app, argc, argv);
 
   std::vector<Row> rows = StreamRows();
-  for (auto* more : {&SmallFileRows, &ProgramRows}) {
+  for (auto* more : {&SmallFileRows, &ProgramRows, &ParallelRows}) {
     for (Row& row : (*more)()) rows.push_back(std::move(row));
   }
   if (list) {

@@ -28,6 +28,11 @@ double Grep(Workload& w) {
   return 1;
 }
 
+double DiskUsage(Workload& w) {
+  RunShell("du -s " + Quote(w.Path("tree")));
+  return 1;
+}
+
 double Remove(Workload& w) {
   RunShell("rm -rf " + Quote(w.Path("tree")));
   w.have_tree = false;
@@ -43,6 +48,54 @@ double GitStatus(Workload& w) {
   const std::string output =
       CaptureShell("git -C " + Quote(w.Path("clone")) + " status --porcelain");
   if (!output.empty()) throw std::runtime_error("git status is not clean:\n" + output);
+  return 1;
+}
+
+// A fifth of the files changed and committed: what `git gc` is for.
+void PrepareGc(Workload& w) {
+  w.NeedClone();
+  RunShell(
+      "cd " + Quote(w.Path("clone")) +
+      " && find . -path ./.git -prune -o -name '*0.c' -print | while read -r f; do echo changed "
+      ">> \"$f\"; done && git -c user.name=bench -c user.email=bench@localhost commit -q -a -m "
+      "change");
+}
+
+double GitGc(Workload& w) {
+  RunShell("git -C " + Quote(w.Path("clone")) + " gc -q");
+  return 1;
+}
+
+void PrepareCompile(Workload& w) {
+  const std::string root = w.Path("project");
+  Check(mkdir(root.c_str(), 0755), "mkdir project");
+  const uint64_t units = w.Scaled(24, 2);
+  std::string all;
+  for (uint64_t i = 0; i < units; ++i) {
+    const std::string n = std::to_string(i);
+    WriteFile(root + "/part" + n + ".h",
+              "#pragma once\n#include <string>\nstd::string Part" + n + "(int value);\n");
+    all += "#include \"part" + n + ".h\"\n";
+  }
+  WriteFile(root + "/all.h", "#pragma once\n" + all);
+  std::string main = "#include \"all.h\"\nint main() {\n  size_t sum = 0;\n";
+  for (uint64_t i = 0; i < units; ++i) {
+    const std::string n = std::to_string(i);
+    WriteFile(root + "/part" + n + ".cc",
+              "#include \"all.h\"\n#include <map>\n#include <sstream>\n#include <vector>\n"
+              "std::string Part" +
+                  n +
+                  "(int value) {\n  std::map<int, std::vector<std::string>> parts;\n"
+                  "  std::ostringstream out;\n  out << value;\n"
+                  "  parts[value].push_back(out.str());\n  return parts[value][0];\n}\n");
+    main += "  sum += Part" + n + "(" + n + ").size();\n";
+  }
+  WriteFile(root + "/main.cc", main + "  return sum == 0;\n}\n");
+}
+
+double Compile(Workload& w) {
+  RunShell("cd " + Quote(w.Path("project")) +
+           " && ls *.cc | xargs -P 2 -n 1 g++ -std=c++20 -g -c && g++ -o project *.o && ./project");
   return 1;
 }
 
@@ -93,9 +146,12 @@ std::vector<Row> ProgramRows() {
   return {
       {"untar", "untar 5,000 files", "s", false, PrepareUntar, Untar},
       {"grep", "`grep -r`, cold", "s", true, tree, Grep},
+      {"du", "`du`, cold", "s", true, tree, DiskUsage},
       {"rm_rf", "`rm -rf`", "s", false, tree, Remove},
       {"git_clone", "git clone", "s", false, [](Workload& w) { w.NeedRepository(); }, Clone},
       {"git_status", "git status, cold", "s", true, [](Workload& w) { w.NeedClone(); }, GitStatus},
+      {"git_gc", "git gc", "s", false, PrepareGc, GitGc},
+      {"compile", "compile 25 C++ files", "s", false, PrepareCompile, Compile},
       {"sqlite_delete", "sqlite, DELETE journal", "ops/s", false, nullptr,
        [](Workload& w) { return Sqlite(w, "DELETE", w.Scaled(1000, 10)); }},
       {"sqlite_wal", "sqlite, WAL", "ops/s", false, nullptr,

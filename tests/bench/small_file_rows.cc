@@ -87,7 +87,7 @@ double CreateFsync(Workload& w) {
 
 double AppendFsync(Workload& w) {
   const uint64_t appends = w.Scaled(2000, 10);
-  const std::string data = MakeBytes(200, 3, true);
+  const std::string data = MakeBytes(100, 3, true);
   File file(w.Path("journal"), O_WRONLY | O_CREAT | O_APPEND);
   for (uint64_t i = 0; i < appends; ++i) {
     file.Write(data);
@@ -129,7 +129,7 @@ std::vector<Row> SmallFileRows() {
       {"rename", "rename", "ops/s", false, small, Rename},
       {"unlink", "unlink", "ops/s", false, small, Unlink},
       {"create_fsync", "create + fsync", "ops/s", false, PrepareFsyncDirectory, CreateFsync},
-      {"append_fsync", "append 200 B + fsync", "ops/s", false, nullptr, AppendFsync},
+      {"append_fsync", "append 100 B + fsync", "ops/s", false, nullptr, AppendFsync},
       {"mkdir", "mkdir", "ops/s", false, nullptr, Mkdir},
       {"rmdir", "rmdir", "ops/s", false, NeedDirs, Rmdir},
   };

@@ -34,7 +34,7 @@ def main(paths):
                 cells.append(figure(other["median"]))
             else:
                 ratio = other["median"] / row["median"]
-                ratio = 1 / ratio if row["unit"] == "s" else ratio
+                ratio = 1 / ratio if row["unit"] in ("s", "ms") else ratio
                 cells.append(f"{figure(other['median'])} ({ratio:.2f})")
         print(f"| {row['label']}, {row['unit']} | " + " | ".join(cells) + " |")
     if any("peak_memory_mib" in result for result in results):

@@ -9,6 +9,7 @@
 #include <filesystem>
 #include <random>
 
+#include "tests/bench/mixed_load.h"
 #include "tests/bench/posix_util.h"
 
 namespace kvfs::bench {
@@ -30,7 +31,8 @@ void MakeSourceTree(const std::string& root, uint64_t files) {
     const std::string directory =
         root + "/d" + std::to_string(i / 500) + "/s" + std::to_string(i / 50);
     if (i % 50 == 0) std::filesystem::create_directories(directory);
-    const size_t size = 300 + static_cast<size_t>(std::pow(2.0, 6 + static_cast<double>(random() % 1000) / 111.0));
+    const size_t size =
+        300 + static_cast<size_t>(std::pow(2.0, 6 + static_cast<double>(random() % 1000) / 111.0));
     std::string text;
     while (text.size() < size) {
       text += words[random() % words.size()];
@@ -117,6 +119,14 @@ void Workload::NeedClone() {
   if (have_clone) return;
   RunShell("git clone -q --no-hardlinks " + Quote(NeedRepository()) + " " + Quote(Path("clone")));
   have_clone = true;
+}
+
+const MixedFigures& Workload::NeedMixed() {
+  if (!mixed_) {
+    Check(mkdir(Path("mixed").c_str(), 0755), "mkdir mixed");
+    mixed_ = RunMixedLoad(Path("mixed"), static_cast<double>(Scaled(10, 2)));
+  }
+  return *mixed_;
 }
 
 }  // namespace kvfs::bench

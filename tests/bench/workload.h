@@ -5,6 +5,8 @@
 
 #include <cstdint>
 #include <functional>
+#include <map>
+#include <optional>
 #include <string>
 #include <vector>
 
@@ -16,6 +18,13 @@ struct Options {
   double scale = 1.0;
   // Run before every cold row; empty: sync and drop the kernel's caches.
   std::string before_cold;
+};
+
+struct MixedFigures {
+  double operations_per_second = 0;
+  // Of each kind of operation, milliseconds.
+  std::map<std::string, double> p99_ms;
+  double longest_ms = 0;
 };
 
 class Workload {
@@ -40,6 +49,8 @@ class Workload {
   const std::string& NeedArchive();
   const std::string& NeedRepository();
   void NeedClone();
+  // The load of several threads, run once per pass; several rows read its figures.
+  const MixedFigures& NeedMixed();
 
   // Rows that make or take away a fixture keep these true.
   bool have_small = false;
@@ -52,6 +63,7 @@ class Workload {
   const std::string root_;
   std::string archive_;
   std::string repository_;
+  std::optional<MixedFigures> mixed_;
 };
 
 struct Row {
@@ -61,7 +73,7 @@ struct Row {
   bool cold;
   std::function<void(Workload&)> prepare;
   // Returns the figure: operations or MiB done (divided by the time taken), or,
-  // where unit is "s", anything (the time itself is the figure).
+  // where unit is "s", anything (the time itself is the figure). Less is better of "s" and "ms".
   std::function<double(Workload&)> run;
   // A row that measures itself returns the figure from run.
   bool self_timed = false;
@@ -70,5 +82,6 @@ struct Row {
 std::vector<Row> SmallFileRows();
 std::vector<Row> StreamRows();
 std::vector<Row> ProgramRows();
+std::vector<Row> ParallelRows();
 
 }  // namespace kvfs::bench
