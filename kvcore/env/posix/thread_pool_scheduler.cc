@@ -1,11 +1,16 @@
 #include "kvcore/env/posix/thread_pool_scheduler.h"
 
+#include <sys/resource.h>
+
 #include <algorithm>
 #include <cassert>
 #include <chrono>
 
 namespace kvfs::env::posix {
 namespace {
+
+// By how much threads that may be compacting give way to those that answer programs.
+constexpr int kBackgroundNiceness = 5;
 
 int64_t NowMicros() {
   return std::chrono::duration_cast<std::chrono::microseconds>(
@@ -116,6 +121,10 @@ bool ThreadPoolScheduler::Drained() const {
 }
 
 void ThreadPoolScheduler::RunWorker(Worker* worker) {
+  if (worker->least_urgent == Priority::kBackground) {
+    // For this thread alone, on Linux. A failure costs latency under load, nothing else.
+    (void)setpriority(PRIO_PROCESS, 0, getpriority(PRIO_PROCESS, 0) + kBackgroundNiceness);
+  }
   std::unique_lock lock(mutex_);
   while (true) {
     Item item;

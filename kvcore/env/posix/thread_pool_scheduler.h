@@ -4,7 +4,8 @@
 // A free worker takes the most urgent task it may run. So that long tasks never
 // hold up somebody who waits, the first worker runs nothing but kForeground and,
 // in a pool of three or more, the second nothing below kFlush; a pool of two
-// keeps one worker for kForeground and kFlush together.
+// keeps one worker for kForeground and kFlush together. The workers that run
+// kBackground are niced, so that they take a processor last where all are busy.
 //
 // The destructor runs everything that is posted, and what that posts, drops the
 // timers that are not due, and joins. It must not run on a worker.
