@@ -23,6 +23,9 @@ class ContentReader {
 
  private:
   Task<FsResult<ReadPieces>> ReadBase(ChunkId id, uint64_t begin, uint64_t end, bool whole);
+  // The items of `blocks`, in order; bit 0 is `first_block` of the file. ENOENT: not all are there.
+  Task<FsResult<std::vector<client::Item>>> ReadBlocks(const Snapshot* snapshot,
+                                                       uint64_t first_block, BlockSet blocks);
   Task<FsResult<ReadPieces>> ReadInChunk(FileState* state, Snapshot snapshot, ChunkId id,
                                          uint64_t begin, uint64_t end, bool whole);
 
