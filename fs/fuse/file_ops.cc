@@ -64,6 +64,8 @@ Task<void> Open(Request request, FuseServer* server, Ino ino, fuse_file_info fil
   if (reply.ok()) {
     file.fh = reply->handle;
     file.keep_cache = reply->keep_cache;
+    // Whoever only reads has nothing to publish at close, and locks are the kernel's own.
+    file.noflush = (file.flags & O_ACCMODE) == O_RDONLY;
     if (request.Open(file) != 0) {
       (void)co_await server->vfs().Release(ino, reply->handle);
     }

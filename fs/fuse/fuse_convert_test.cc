@@ -44,6 +44,14 @@ TEST(FuseConvert, SetAttrTakesOnlyWhatTheMaskNames) {
   EXPECT_TRUE(request.atime_now);
 }
 
+TEST(FuseConvert, WhatTakesSetIdsAway) {
+  struct stat attr {};
+  EXPECT_TRUE(ToSetAttr(attr, FUSE_SET_ATTR_SIZE | FUSE_SET_ATTR_KILL_SUID).kill_suid_sgid);
+  EXPECT_TRUE(ToSetAttr(attr, 0).kill_suid_sgid);  // chown(-1, -1)
+  EXPECT_FALSE(ToSetAttr(attr, FUSE_SET_ATTR_SIZE).kill_suid_sgid);
+  EXPECT_FALSE(ToSetAttr(attr, FUSE_SET_ATTR_MODE).kill_suid_sgid);
+}
+
 TEST(FuseConvert, RenameFlags) {
   EXPECT_EQ(ToRenameMode(0), RenameMode::kReplace);
   EXPECT_EQ(ToRenameMode(RENAME_NOREPLACE), RenameMode::kNoReplace);
