@@ -34,8 +34,25 @@ Task<void> SetAttr(Request request, FuseServer* server, Ino ino, SetAttrRequest 
   ReplyAttr(std::move(request), server, attr);
 }
 
+// What asks for no change still takes suid and sgid away, of the caller's own file. Of another's
+// the kernel asks for it before a write, and says so again in the write.
+Task<void> SetNothing(Request request, FuseServer* server, Ino ino) {
+  FsResult<Attr> attr = co_await server->vfs().GetAttr(ino);
+  const uint32_t uid = request.who().uid;
+  if (attr.ok() && (uid == 0 || uid == attr->uid)) {
+    SetAttrRequest change;
+    change.kill_suid_sgid = true;
+    attr = co_await server->vfs().SetAttr(ino, change, request.who());
+  }
+  ReplyAttr(std::move(request), server, attr);
+}
+
 void OnSetAttr(fuse_req_t req, fuse_ino_t ino, struct stat* attr, int to_set, fuse_file_info*) {
   auto* server = FuseServer::Of(req);
+  if (ChangesNothing(to_set)) {
+    SetNothing(Request(req, &server->in_flight()), server, ino).Detach();
+    return;
+  }
   SetAttr(Request(req, &server->in_flight()), server, ino, ToSetAttr(*attr, to_set)).Detach();
 }
 

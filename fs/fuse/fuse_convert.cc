@@ -45,13 +45,7 @@ SetAttrRequest ToSetAttr(const struct stat& attr, int to_set) {
   request.atime_now = (to_set & FUSE_SET_ATTR_ATIME_NOW) != 0;
   request.mtime_now = (to_set & FUSE_SET_ATTR_MTIME_NOW) != 0;
   request.set_ctime = (to_set & FUSE_SET_ATTR_CTIME) != 0;
-  // FATTR_KILL_SUIDGID comes with a truncation; chown(-1, -1), and a write to a file that the
-  // kernel knows to have them, come as a request for nothing.
-  constexpr int kSomething = FUSE_SET_ATTR_MODE | FUSE_SET_ATTR_UID | FUSE_SET_ATTR_GID |
-                             FUSE_SET_ATTR_SIZE | FUSE_SET_ATTR_ATIME | FUSE_SET_ATTR_MTIME |
-                             FUSE_SET_ATTR_ATIME_NOW | FUSE_SET_ATTR_MTIME_NOW |
-                             FUSE_SET_ATTR_CTIME;
-  request.kill_suid_sgid = (to_set & FUSE_SET_ATTR_KILL_SUID) != 0 || (to_set & kSomething) == 0;
+  request.kill_suid_sgid = (to_set & FUSE_SET_ATTR_KILL_SUID) != 0;  // FATTR_KILL_SUIDGID
   request.mode = attr.st_mode & 07777;
   request.uid = attr.st_uid;
   request.gid = attr.st_gid;
@@ -60,6 +54,12 @@ SetAttrRequest ToSetAttr(const struct stat& attr, int to_set) {
   request.mtime = FromTimespec(attr.st_mtim);
   request.ctime = FromTimespec(attr.st_ctim);
   return request;
+}
+
+bool ChangesNothing(int to_set) {
+  return (to_set & (FUSE_SET_ATTR_MODE | FUSE_SET_ATTR_UID | FUSE_SET_ATTR_GID |
+                    FUSE_SET_ATTR_SIZE | FUSE_SET_ATTR_ATIME | FUSE_SET_ATTR_MTIME |
+                    FUSE_SET_ATTR_ATIME_NOW | FUSE_SET_ATTR_MTIME_NOW | FUSE_SET_ATTR_CTIME)) == 0;
 }
 
 std::optional<RenameMode> ToRenameMode(unsigned flags) {

@@ -47,9 +47,11 @@ TEST(FuseConvert, SetAttrTakesOnlyWhatTheMaskNames) {
 TEST(FuseConvert, WhatTakesSetIdsAway) {
   struct stat attr {};
   EXPECT_TRUE(ToSetAttr(attr, FUSE_SET_ATTR_SIZE | FUSE_SET_ATTR_KILL_SUID).kill_suid_sgid);
-  EXPECT_TRUE(ToSetAttr(attr, 0).kill_suid_sgid);  // chown(-1, -1)
   EXPECT_FALSE(ToSetAttr(attr, FUSE_SET_ATTR_SIZE).kill_suid_sgid);
   EXPECT_FALSE(ToSetAttr(attr, FUSE_SET_ATTR_MODE).kill_suid_sgid);
+  EXPECT_TRUE(ChangesNothing(0));
+  EXPECT_TRUE(ChangesNothing(FUSE_SET_ATTR_KILL_SUID));
+  EXPECT_FALSE(ChangesNothing(FUSE_SET_ATTR_GID));
 }
 
 TEST(FuseConvert, RenameFlags) {

@@ -51,7 +51,10 @@ void Model::OpChown() {
   const std::string path = AnyPath();
   static constexpr unsigned kIds[] = {0, 1001, 1002, static_cast<unsigned>(-1)};
   const unsigned uid = kIds[Below(4)];
-  const unsigned gid = kIds[Below(4)];
+  unsigned gid = kIds[Below(4)];
+  // The kernel refuses a stranger's chown(-1, -1) of a file with suid on a local filesystem, and
+  // tells a FUSE daemon too little for that.
+  if (identity_.uid != 0 && uid == static_cast<unsigned>(-1) && gid == uid) gid = 1001;
   Both("lchown " + path + " " + std::to_string(uid) + ":" + std::to_string(gid), [&](int side) {
     struct stat st;
     Outcome outcome = FromCall(lchown(Full(side, path).c_str(), uid, gid));
