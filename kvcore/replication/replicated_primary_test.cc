@@ -183,6 +183,41 @@ TEST_F(PrimaryRulesTest, WhatAMinorityHoldsIsStampedBeforeItIsShown) {
   EXPECT_TRUE(stamped);
 }
 
+// Rule 5: not for a moment, since nobody knows when the node dies.
+TEST_F(PrimaryRulesTest, WhatIsTakenOverIsNeverHeldUnderItsOldName) {
+  const Epoch before{4, 3};
+  const PkState found{before, 4};
+  const uint32_t partition = PartitionOf(PlaceOf("pk"), HomeOptions().partition_bits);
+  ASSERT_TRUE(env_.Await(home_.Promise(partition, before))->granted());
+  peers_.SetOthers([&](env::NodeId home, Method method, const Bytes&) -> Result<Bytes> {
+    if (method == Method::kPage) {
+      pb::PageReply page;
+      page.set_valid(true);
+      return page.SerializeAsString();
+    }
+    return Grant(method == Method::kState && home == 2 ? found : PkState{});
+  });
+  store_.FailApply(Status::NoSpace("full"), 2);  // after the promise and the takeover
+  (void)Read();
+  EXPECT_EQ(home_.LocalState("pk")->epoch.node, 1u);
+}
+
+// Rule 5, seen from the other homes: none is led through states of an older reign.
+TEST(Tail, HoldsTransactionsOfOneReign) {
+  const auto entry = [](const PkState& previous, const PkState& next) {
+    return std::make_shared<const pb::ApplyRequest>(ApplyOf("pk", previous, next, "value"));
+  };
+  const PkState one{{1, 1}, 1}, two{{1, 1}, 2}, three{{2, 1}, 1}, four{{2, 1}, 2};
+  Tail tail;
+  tail.Add(entry(one, two), 10);
+  EXPECT_EQ(tail.Behind(one).size(), 1u);
+  tail.Add(entry(two, three), 10);
+  EXPECT_TRUE(tail.Behind(one).empty());
+  tail.Add(entry(three, four), 10);
+  EXPECT_EQ(tail.Behind(two).size(), 2u);
+  EXPECT_TRUE(tail.Behind(four).empty());
+}
+
 TEST_F(PrimaryRulesTest, WhatAMinorityHoldsIsNotShownIfNobodyTakesIt) {
   ASSERT_TRUE(Put(1, 1, "decided").decided());
   // Another life of the node: it holds what perhaps only it holds.

@@ -58,6 +58,13 @@ TEST(History, WhatNobodySawMayBeWhyASwapWasRefused) {
       {Write("a", 0, 1), unseen, Swap("a", "b", Outcome::kConflict, 2, 3), Read("a", 4, 5)}));
 }
 
+TEST(History, WhatASeenSwapExpectedWasThere) {
+  const int64_t never = INT64_MAX;
+  EXPECT_TRUE(Explained({Write("a", 0, never, Outcome::kUnknown),
+                         Swap("a", "b", Outcome::kUnknown, 1, never), Read("b", 2, 3)}));
+  EXPECT_FALSE(Explained({Swap("a", "b", Outcome::kUnknown, 1, never), Read("b", 2, 3)}));
+}
+
 TEST(History, ManyOfUnknownResultTakeNoLongTime) {
   const int64_t never = INT64_MAX;
   std::vector<Operation> operations;

@@ -12,6 +12,7 @@ namespace kvfs::sim {
 namespace {
 
 constexpr uint32_t kPartitionBits = 2;
+constexpr int64_t kTidyMicros = 500'000;  // often: what is idle must be marked again and again
 constexpr char kDirectory[] = "/data";
 
 engine::Options SmallEngine() {
@@ -45,6 +46,8 @@ struct SimCluster::Node {
   std::unique_ptr<replication::ReplicatedPrimary> primary;
   std::unique_ptr<replication::Service> service;
   std::unique_ptr<replication::Rebuilder> rebuilder;
+  std::unique_ptr<env::TaskSet> loops;
+  bool closing = false;
 };
 
 // A node whose machine is dead, and what still runs in it.
@@ -82,8 +85,9 @@ std::unique_ptr<SimCluster::Client> SimCluster::MakeClient(int number) {
   };
   client->rpc->Start(refuse);
   client->coordinator = std::make_unique<replication::Coordinator>(
-      replication::CoordinatorOptions{.partition_bits = kPartitionBits}, this, client->rpc.get(),
-      env.clock, env.scheduler);
+      // Shorter than clients wait, so that they come to the next home, and come back.
+      replication::CoordinatorOptions{.partition_bits = kPartitionBits, .attempt_micros = 400'000},
+      this, client->rpc.get(), env.clock, env.scheduler);
   return client;
 }
 
@@ -185,7 +189,19 @@ Task<bool> SimCluster::Open(size_t number, Node* node) {
       replication::RebuilderOptions{.self = id}, this, node->home.get(), node->rpc.get(),
       env.random, env.scheduler);
   node->rebuilder->Start();
+  node->loops = std::make_unique<env::TaskSet>(env.scheduler);
+  node->loops->Start(TidyNowAndThen(node, env.scheduler));
   co_return true;
+}
+
+Task<void> SimCluster::TidyNowAndThen(Node* node, env::Scheduler* scheduler) {
+  while (!node->closing) {
+    co_await env::SleepFor(scheduler, kTidyMicros);
+    const Status tidied = co_await node->home->Tidy();
+    if (!tidied.ok()) {
+      co_return;  // the disk is that of a dead machine
+    }
+  }
 }
 
 void SimCluster::Killed(size_t number) {
@@ -195,9 +211,11 @@ void SimCluster::Killed(size_t number) {
   }
   Dead& dead = dead_.emplace_back();
   dead.node = std::move(nodes_[number]);
+  dead.node->closing = true;
   dead.closing.push_back(dead.node->primary->Close());
   dead.closing.push_back(dead.node->rebuilder->Close());
   dead.closing.push_back(dead.node->rpc->Close());
+  dead.closing.push_back(dead.node->loops->Drain());
 }
 
 void SimCluster::LostPower(size_t number) {

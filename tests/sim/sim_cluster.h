@@ -67,6 +67,7 @@ class SimCluster final : public replication::Placement {
   };
 
   std::unique_ptr<Client> MakeClient(int number);
+  static Task<void> TidyNowAndThen(Node* node, env::Scheduler* scheduler);
   Task<void> Boot(size_t number);
   // False: the machine has died in between.
   Task<bool> Open(size_t number, Node* node);

@@ -2,6 +2,8 @@
 
 #include <utility>
 
+#include "kvcore/replication/keys.h"
+
 namespace kvfs::sim {
 namespace {
 
@@ -34,6 +36,15 @@ env::sim::FaultPlan DrawPlan(const SimCluster& cluster, Power power, env::Random
   }
   plan.mortal_machines = static_cast<size_t>(cluster.nodes());  // who asks does not die
   return plan;
+}
+
+// Of a pk's range; the state is the first entry.
+std::string StateOf(const std::map<Bytes, Bytes>& contents) {
+  const auto state = contents.empty()
+                         ? replication::PkState{}
+                         : replication::DecodePkState(contents.begin()->second).value();
+  return "(" + std::to_string(state.epoch.number) + " of " + std::to_string(state.epoch.node) +
+         ", " + std::to_string(state.seq) + ")";
 }
 
 }  // namespace
@@ -102,31 +113,46 @@ std::string Simulation::Quiet() {
   if (!wrong.empty()) {
     return wrong;
   }
-  cluster_.world().Run(TouchAll());
-  cluster_.world().RunFor(5 * kSecond);
+  cluster_.world().Run(TouchUntilAlike(&wrong));
+  return wrong;
+}
+
+Task<void> Simulation::Check(std::string* wrong) { *wrong = co_await workload_->Check(); }
+
+std::string Simulation::Difference() {
   for (const std::string& pk : workload_->Pks()) {
     const auto first = cluster_.Contents(0, pk);
     for (int node = 1; node < cluster_.nodes(); ++node) {
-      if (cluster_.Contents(node, pk) != first) {
-        return "the homes differ in " + pk;
+      const auto other = cluster_.Contents(node, pk);
+      if (other != first) {
+        return "the homes differ in " + pk + ": 0 has " + std::to_string(first.size()) +
+               " entries in state " + StateOf(first) + ", " + std::to_string(node) + " has " +
+               std::to_string(other.size()) + " in " + StateOf(other);
       }
     }
   }
   return "";
 }
 
-Task<void> Simulation::Check(std::string* wrong) { *wrong = co_await workload_->Check(); }
-
-Task<void> Simulation::TouchAll() {
+Task<void> Simulation::TouchUntilAlike(std::string* wrong) {
   uint64_t last_op = 0;
-  for (const std::string& pk : workload_->Pks()) {
-    for (int i = 0; i < 3; ++i) {
+  for (int round = 0; round < 20; ++round) {
+    for (const std::string& pk : workload_->Pks()) {
       replication::Txn txn;
       txn.pk = pk;
-      txn.writes.push_back({replication::Write::Kind::kPut, "z", "end"});
+      txn.writes.push_back({replication::Write::Kind::kPut, "z", std::to_string(round)});
       const replication::OpId op{999, ++last_op};
-      (void)co_await cluster_.client(0).Submit(std::move(txn), op, true, false, 30 * kSecond);
-      co_await env::SleepFor(&cluster_.world().scheduler(), 500 * kMillis);
+      const auto touched =
+          co_await cluster_.client(0).Submit(std::move(txn), op, true, false, 30 * kSecond);
+      if (!touched.status.ok()) {
+        *wrong = "nobody takes a write to " + pk + ": " + touched.status.ToString();
+        co_return;
+      }
+    }
+    co_await env::SleepFor(&cluster_.world().scheduler(), kSecond);
+    *wrong = Difference();
+    if (wrong->empty()) {
+      co_return;
     }
   }
 }
