@@ -61,7 +61,8 @@ class Checker {
     const Bytes key(entry.key());
     switch (parsed.kind) {
       case KeyKind::kNodeLocal:
-        if (parsed.ck != "identity" && parsed.ck != "dots" && parsed.ck != "inodes") {
+        if (parsed.ck != "identity" && parsed.ck != "dots" && parsed.ck != "inodes" &&
+            parsed.ck != "lives" && !parsed.ck.starts_with("promise")) {
           Report("unknown-note", "a note of an unknown name", key);
         }
         break;
@@ -91,6 +92,9 @@ class Checker {
         break;
       }
       case KeyKind::kOutcome:
+        break;
+      case KeyKind::kPkWork:
+        CheckVersions(key, entry.value());
         break;
       case KeyKind::kChunkData:
         chunk_key_ = key;

@@ -35,14 +35,15 @@ Status PutReference(Bytes key, const ChunkContext& context, ItemSource* items,
                     std::vector<StoreWrite>* writes) {
   Bytes encoded;
   if (context.one_actor) {
-    versioning::EncodeLone(context.dot, context.time, {}, &encoded);
+    versioning::EncodeLone(context.dot, context.time, context.reference, &encoded);
   } else {
     VersionedValue current;
     KVFS_ASSIGN_OR_RETURN(const std::optional<Bytes> stored, items->Read(key));
     if (stored.has_value()) {
       KVFS_ASSIGN_OR_RETURN(current, versioning::Decode(*stored));
     }
-    versioning::Encode(Supersede(current, {context.dot, context.time, false, {}}), &encoded);
+    versioning::Encode(Supersede(current, {context.dot, context.time, false, context.reference}),
+                       &encoded);
   }
   StoreWrite& write = writes->emplace_back();
   write.key = std::move(key);

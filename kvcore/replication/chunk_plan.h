@@ -33,6 +33,7 @@ struct ChunkContext {
   versioning::Dot dot;  // of the references that are put
   versioning::HybridTime time = 0;
   bool one_actor = false;  // as in TxnContext
+  Bytes reference;         // the value of the references
 };
 
 // Puts first, then drops: a reference that is put and dropped is not there afterwards. kNotFound: a

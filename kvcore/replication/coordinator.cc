@@ -104,6 +104,10 @@ Task<CommitResult> Coordinator::Submit(Txn txn, OpId op, bool first_attempt, boo
       co_return result;
     }
     result.status = Status(static_cast<Code>(reply->code()), reply->message());
+    if (!may_have_happened && !reply->unknown() && turn + 1 >= homes.size() &&
+        (result.status.code() == Code::kNoSpace || result.status.code() == Code::kReadOnly)) {
+      co_return result;  // waiting does not help
+    }
     if (reply->unknown()) {
       may_have_happened = true;
       ++attempt;
@@ -170,18 +174,26 @@ Result<std::vector<std::optional<Item>>> ItemsOf(const pb::ReadReply& reply,
 
 Task<Result<std::vector<std::optional<Item>>>> Coordinator::Read(Bytes pk, std::vector<Bytes> cks,
                                                                  int64_t timeout_micros) {
-  const std::vector<env::NodeId> homes =
-      placement_->HomesOf(PartitionOf(PlaceOf(pk), options_.partition_bits));
-  const int64_t deadline = clock_->MonotonicMicros() + timeout_micros;
   pb::ReadRequest request;
-  request.set_pk(pk);
+  request.set_pk(std::move(pk));
   for (const Bytes& ck : cks) {
     request.add_cks(ck);
   }
+  const auto reply = co_await Query(std::move(request), timeout_micros);
+  if (!reply.ok()) {
+    co_return reply.status();
+  }
+  co_return ItemsOf(*reply, cks);
+}
+
+Task<Result<pb::ReadReply>> Coordinator::Query(pb::ReadRequest request, int64_t timeout_micros) {
+  const std::vector<env::NodeId> homes =
+      placement_->HomesOf(PartitionOf(PlaceOf(request.pk()), options_.partition_bits));
+  const int64_t deadline = clock_->MonotonicMicros() + timeout_micros;
   Bytes body = request.SerializeAsString();
-  const auto at_once = co_await ReadAtOnce(homes, std::move(body));
+  auto at_once = co_await ReadAtOnce(homes, std::move(body));
   if (at_once.has_value()) {
-    co_return ItemsOf(*at_once, cks);
+    co_return std::move(*at_once);
   }
   // They differ: something is under way, or was left so. The primary settles it.
   request.set_settled(true);
@@ -199,16 +211,16 @@ Task<Result<std::vector<std::optional<Item>>>> Coordinator::Read(Bytes pk, std::
         co_await peers_->Call(homes[turn % homes.size()], Method::kRead, std::move(again),
                               std::min(options_.attempt_micros, left));
     if (!answer.ok()) {
-      last = answer.status();
+      last = Status::Unavailable(answer.status().message());  // a read leaves nothing unknown
       continue;
     }
-    const auto reply = Parse<pb::ReadReply>(*answer);
+    auto reply = Parse<pb::ReadReply>(*answer);
     if (!reply.ok()) {
       last = reply.status();
     } else if (!reply->ok()) {
       last = Status(static_cast<Code>(reply->code()), reply->message());
     } else {
-      co_return ItemsOf(*reply, cks);
+      co_return reply;
     }
   }
 }

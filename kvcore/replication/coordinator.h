@@ -40,6 +40,8 @@ class Coordinator {
   // linearizable.
   Task<Result<std::vector<std::optional<Item>>>> Read(Bytes pk, std::vector<Bytes> cks,
                                                       int64_t timeout_micros);
+  // The same for items, outcomes and ranges, as they are stored. The reply is ok().
+  Task<Result<pb::ReadReply>> Query(pb::ReadRequest request, int64_t timeout_micros);
 
   // Returns when nothing runs. No call may come afterwards.
   Task<void> Close() { return tasks_.Drain(); }

@@ -7,6 +7,7 @@
 #include "kvcore/base/coding.h"
 #include "kvcore/replication/keys.h"
 #include "kvcore/replication/messages.h"
+#include "kvcore/replication/pk_items.h"
 
 namespace kvfs::replication {
 namespace {
@@ -120,6 +121,7 @@ Status Home::Obey(uint32_t partition, const Epoch& epoch, std::vector<StoreWrite
 
 Result<Position> Home::Write(uint32_t partition, const Epoch& epoch, std::vector<StoreWrite> writes,
                              bool will_sync) {
+  IndexWork(FirstPlace(partition, options_.partition_bits), &writes);
   Partition& here = At(partition);
   const bool mark = !options_.boot_id.empty() && !here.marked && !here.suspect;
   if (mark) {
@@ -380,6 +382,10 @@ Task<Result<pb::ReadReply>> Home::Read(pb::ReadRequest request) {
     } else if (stored.status().code() != Code::kNotFound) {
       co_return stored.status();
     }
+  }
+  for (const pb::Range& range : request.ranges()) {
+    KVFS_CO_RETURN_IF_ERROR(
+        ReadRange(store_, prefix, range, options_.page_bytes, reply.add_pages()));
   }
   const Position position = store_->LastPosition();
   guard.Release();

@@ -124,20 +124,26 @@ Bytes WorkDuePrefix(uint16_t place, int64_t due_millis) {
   return key;
 }
 
-Bytes WorkItemKey(uint16_t place, const WorkKey& work) {
-  Bytes key = WorkDuePrefix(place, work.due_millis);
-  key.push_back(static_cast<char>(work.kind));
-  key.append(work.id);
-  return key;
+Bytes WorkItemKey(uint16_t place, const WorkKey& work) { return WorkPrefix(place) + WorkCk(work); }
+
+Bytes WorkCk(const WorkKey& work) {
+  Bytes ck;
+  PutBigEndian64(&ck, static_cast<uint64_t>(work.due_millis) ^ kSignBit);
+  ck.push_back(static_cast<char>(work.kind));
+  ck.append(work.id);
+  return ck;
 }
 
-Bytes OutcomeKey(ByteView pk, const OpId& id) {
-  Bytes key = PkPrefix(pk);
-  key.append(kOutcomeCk);
-  PutBigEndian64(&key, id.session);
-  PutBigEndian64(&key, id.sequence);
-  return key;
+Bytes OutcomeKey(ByteView pk, const OpId& id) { return PkPrefix(pk) + OutcomeCk(id); }
+
+Bytes OutcomeCk(const OpId& id) {
+  Bytes ck = kOutcomeCk;
+  PutBigEndian64(&ck, id.session);
+  PutBigEndian64(&ck, id.sequence);
+  return ck;
 }
+
+bool IsOutcomeCk(ByteView ck) { return ck.starts_with(kOutcomeCk) && ck.size() == kOutcomeCkBytes; }
 
 Bytes PrefixEnd(ByteView prefix) {
   Bytes end(prefix);
@@ -192,8 +198,11 @@ Result<ParsedKey> ParseKey(ByteView key, bool check_place) {
       return Bad("unknown item of the store");
     }
     parsed.kind = KeyKind::kState;
-  } else if (parsed.ck.starts_with(kOutcomeCk) && parsed.ck.size() == kOutcomeCkBytes) {
+  } else if (IsOutcomeCk(parsed.ck)) {
     parsed.kind = KeyKind::kOutcome;
+  } else if (parsed.ck.starts_with(kPkWorkCk)) {
+    KVFS_RETURN_IF_ERROR(DecodePkWorkCk(parsed.ck).status());
+    parsed.kind = KeyKind::kPkWork;
   } else if (!CheckUserCk(parsed.ck).ok()) {
     return Bad("bad clustering key");
   }
@@ -210,6 +219,11 @@ Result<WorkKey> DecodeWorkCk(ByteView ck) {
   work.kind = static_cast<uint8_t>(ck[0]);
   work.id = Bytes(ck.substr(1));
   return work;
+}
+
+Result<WorkKey> DecodePkWorkCk(ByteView ck) {
+  return ck.starts_with(kPkWorkCk) ? DecodeWorkCk(ck.substr(sizeof(kPkWorkCk) - 1))
+                                   : Bad("bad line of the work index");
 }
 
 Result<ChunkRef> DecodeRefCk(ByteView ck) {

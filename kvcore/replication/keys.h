@@ -35,6 +35,9 @@ inline constexpr char kStateCk = '\x00';  // (epoch, seq) of the pk
 inline constexpr char kOutcomeCk[] =
     "\xff"
     "o";  // + session | sequence
+inline constexpr char kPkWorkCk[] =
+    "\xff"
+    "w";  // + due | kind | id: a line of the work index, where pk has several homes
 
 // 1..64 bytes and none of the store's own.
 Status CheckUserPk(ByteView pk);
@@ -70,8 +73,13 @@ Bytes WorkPrefix(uint16_t place);
 // Before every line due at `due_millis` or later, after every other.
 Bytes WorkDuePrefix(uint16_t place, int64_t due_millis);
 Bytes WorkItemKey(uint16_t place, const WorkKey& work);
+// due | kind | id, as DecodeWorkCk takes it.
+Bytes WorkCk(const WorkKey& work);
 // What became of an operation on the pk.
 Bytes OutcomeKey(ByteView pk, const OpId& id);
+Bytes OutcomeCk(const OpId& id);
+// Of the kind that OutcomeCk makes.
+bool IsOutcomeCk(ByteView ck);
 
 // The smallest key greater than every key that begins with `prefix`; empty = there is none.
 Bytes PrefixEnd(ByteView prefix);
@@ -84,6 +92,7 @@ enum class KeyKind : uint8_t {
   kState,      // (epoch, seq) of pk
   kWork,       // ck, for DecodeWorkCk
   kOutcome,    // of an operation on pk
+  kPkWork,     // ck, for DecodePkWorkCk
   kChunkData,  // pk = 'C' + hash
   kChunkRef,   // ck, for DecodeRefCk
 };
@@ -97,6 +106,7 @@ struct ParsedKey {
 // Checks the shape, and that a place is the one of its pk where `check_place` (a SHA-256 each).
 Result<ParsedKey> ParseKey(ByteView key, bool check_place);
 Result<WorkKey> DecodeWorkCk(ByteView ck);
+Result<WorkKey> DecodePkWorkCk(ByteView ck);
 Result<ChunkRef> DecodeRefCk(ByteView ck);
 ChunkId ChunkIdOfPk(ByteView pk);  // REQUIRES: of a ParsedKey of a chunk
 

@@ -61,6 +61,11 @@ TEST(Keys, EveryKindIsRecognised) {
   EXPECT_EQ(kind(PkPrefix("dir") + Bytes(1, kStateCk)), KeyKind::kState);
   EXPECT_EQ(kind(ChunkDataKey(id)), KeyKind::kChunkData);
   EXPECT_EQ(kind(OutcomeKey("dir", {1, 2})), KeyKind::kOutcome);
+  const WorkKey work{-7, 3, "job"};
+  const Bytes line = PkPrefix("dir") + kPkWorkCk + WorkCk(work);
+  EXPECT_EQ(kind(line), KeyKind::kPkWork);
+  EXPECT_EQ(DecodePkWorkCk(ParseKey(line, true)->ck).value(), work);
+  EXPECT_FALSE(ParseKey(PkPrefix("dir") + kPkWorkCk + "short", true).ok());
   const Bytes ref_key = ChunkRefKey(id, ref);
   const auto parsed = ParseKey(ref_key, true);
   ASSERT_TRUE(parsed.ok());

@@ -10,6 +10,7 @@ namespace {
 
 constexpr size_t kMaxBodyBytes = 64u << 20;
 constexpr int kMaxReadKeys = 10'000;
+constexpr int kMaxRanges = 16;
 
 Status Bad(const char* what) {
   return Status::InvalidArgument(std::string("message of a peer: ") + what);
@@ -82,6 +83,11 @@ Status Check(const pb::SubmitRequest& request) {
       return Bad("an assert of an unknown kind");
     }
   }
+  for (const pb::Entry& entry : request.work()) {
+    if (!DecodeWorkCk(entry.ck()).ok()) {
+      return Bad("a line of the work index that cannot be");
+    }
+  }
   return CheckTxn(TxnOf(request));
 }
 Status Check(const pb::SubmitReply& reply) {
@@ -94,7 +100,15 @@ Status Check(const pb::ReadRequest& request) {
     return Bad("too many keys to read");
   }
   for (const Bytes& ck : request.cks()) {
-    KVFS_RETURN_IF_ERROR(CheckUserCk(ck));
+    KVFS_RETURN_IF_ERROR(IsOutcomeCk(ck) ? Status::Ok() : CheckUserCk(ck));
+  }
+  if (request.ranges_size() > kMaxRanges) {
+    return Bad("too many ranges to read");
+  }
+  for (const pb::Range& range : request.ranges()) {
+    if (range.limit() == 0) {
+      return Bad("a range without a limit");
+    }
   }
   return Status::Ok();
 }
@@ -102,6 +116,9 @@ Status Check(const pb::ReadReply& reply) {
   if (reply.code() > static_cast<uint32_t>(Code::kOutcomeUnknown) ||
       (!reply.ok() && reply.code() == 0)) {
     return Bad("an unknown code");
+  }
+  for (const pb::Page& page : reply.pages()) {
+    KVFS_RETURN_IF_ERROR(CheckEntries(page.entries()));
   }
   return CheckEntries(reply.entries());
 }
@@ -196,6 +213,16 @@ pb::SubmitRequest ToProto(const Txn& txn, const OpId& op, uint32_t attempt, bool
     entry->set_value(write.value);
     entry->set_erase(write.kind == Write::Kind::kErase);
   }
+  for (const auto& [work, value] : txn.work_puts) {
+    pb::Entry* const entry = request.add_work();
+    entry->set_ck(WorkCk(work));
+    entry->set_value(value);
+  }
+  for (const WorkKey& work : txn.work_erases) {
+    pb::Entry* const entry = request.add_work();
+    entry->set_ck(WorkCk(work));
+    entry->set_erase(true);
+  }
   request.set_sync(sync);
   return request;
 }
@@ -211,6 +238,17 @@ Txn TxnOf(const pb::SubmitRequest& request) {
   for (const pb::Entry& entry : request.entries()) {
     txn.writes.push_back(
         {entry.erase() ? Write::Kind::kErase : Write::Kind::kPut, entry.ck(), entry.value()});
+  }
+  for (const pb::Entry& entry : request.work()) {
+    auto work = DecodeWorkCk(entry.ck());
+    if (!work.ok()) {
+      continue;  // Parse has refused it
+    }
+    if (entry.erase()) {
+      txn.work_erases.push_back(std::move(*work));
+    } else {
+      txn.work_puts.emplace_back(std::move(*work), entry.value());
+    }
   }
   return txn;
 }

@@ -20,6 +20,15 @@ enum class Method : uint8_t {
   kPage = 5,
   kSubmit = 6,
   kRead = 7,
+  kPutChunk = 8,
+  kDropChunk = 9,
+  kReadChunk = 10,
+  kChunkInfo = 11,
+  kSync = 12,
+  kDueWork = 13,
+  kSpace = 14,
+  kListChunks = 15,
+  kMembers = 16,
   kList = 32,
 };
 

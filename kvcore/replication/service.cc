@@ -60,6 +60,8 @@ Task<Result<Bytes>> Service::Handle(env::NodeId from, Method method, Bytes body)
       }
       co_return co_await Serialized(home_->Read(std::move(request)));
     }
+    default:  // of the storage service
+      break;
   }
   co_return Status::InvalidArgument("message of a peer: an unknown method");
 }

@@ -49,10 +49,10 @@ class Planner {
       }
     }
     for (const WorkKey& work : txn_.work_erases) {
-      Erase(WorkItemKey(context_.work_place, work));
+      Erase(WorkLineKey(work));
     }
     for (const auto& [work, value] : txn_.work_puts) {
-      KVFS_RETURN_IF_ERROR(Put(WorkItemKey(context_.work_place, work), value));
+      KVFS_RETURN_IF_ERROR(Put(WorkLineKey(work), value));
     }
     if (!context_.keep_state && MayTakeTheLastItem()) {
       KVFS_RETURN_IF_ERROR(Put(WorkItemKey(context_.work_place, SweepLine()), {}));
@@ -67,6 +67,13 @@ class Planner {
     key.reserve(prefix_.size() + ck.size());
     key.append(prefix_).append(ck);
     return key;
+  }
+
+  // Where the pk has several homes its lines are part of it, so that they are where it is; each
+  // home makes the partition's index of them.
+  Bytes WorkLineKey(const WorkKey& work) const {
+    return context_.keep_state ? Key(kPkWorkCk + WorkCk(work))
+                               : WorkItemKey(context_.work_place, work);
   }
 
   Result<bool> Holds(const Assert& assertion) {

@@ -1,0 +1,57 @@
+// ChunkRepair: brings a home the chunks that it has missed while it was away. It compares what it
+// has with what the other homes of each partition have, and takes over what a majority of the
+// homes holds without it: that is every chunk that was put and acknowledged, and not what one
+// home has forgotten to drop.
+//
+// Owned by the node; borrowed parts. Used by one coroutine.
+#pragma once
+
+#include <cstdint>
+#include <map>
+#include <vector>
+
+#include "kvcore/proto/storage.pb.h"
+#include "kvcore/replication/chunk_home.h"
+#include "kvcore/replication/peers.h"
+#include "kvcore/replication/placement.h"
+
+namespace kvfs::replication {
+
+struct ChunkRepairOptions {
+  env::NodeId self = 0;
+  uint32_t partition_bits = 8;
+  uint32_t page = 500;  // chunks listed at a time
+  int64_t call_micros = 5'000'000;
+};
+
+// What is missing here: for each chunk the references, by stamp.
+using MissedChunks = std::map<ChunkId, std::map<PkState, std::vector<ChunkRef>>>;
+
+// Of references held by at least `majority` of `others`, those that are not in `own`; only of
+// chunks with an id up to `last`. A reference that the others hold with several stamps has the
+// latest. Pure.
+MissedChunks FindMissed(const std::vector<pb::ListChunksReply>& others,
+                        const pb::ListChunksReply& own, size_t majority, const ChunkId& last);
+
+class ChunkRepair {
+ public:
+  ChunkRepair(const ChunkRepairOptions& options, const Placement* placement, Peers* peers,
+              ChunkHome* home)
+      : options_(options), placement_(placement), peers_(peers), home_(home) {}
+
+  // How many chunks or references were taken over. kUnavailable: too few of the others answer, or a
+  // chunk could not be had; what was done stays done.
+  Task<Result<uint64_t>> RepairPartition(uint32_t partition);
+
+ private:
+  Task<Result<pb::ListChunksReply>> ListAt(env::NodeId home, uint32_t partition, Bytes after);
+  Task<Status> TakeOver(const std::vector<env::NodeId>* holders, ChunkId id,
+                        const std::map<PkState, std::vector<ChunkRef>>* refs);
+
+  const ChunkRepairOptions options_;
+  const Placement* const placement_;
+  Peers* const peers_;
+  ChunkHome* const home_;
+};
+
+}  // namespace kvfs::replication
