@@ -1,5 +1,6 @@
 #include "kvcore/node/rpc.h"
 
+#include <algorithm>
 #include <string>
 #include <utility>
 
@@ -12,6 +13,13 @@ Status TimedOut(env::NodeId to) {
 Status StartedAnew(env::NodeId to) {
   return {Code::kOutcomeUnknown, "node " + std::to_string(to) + " has started anew meanwhile"};
 }
+// The bytes of chunks do not hold up what is small.
+env::Lane LaneOf(Rpc::Method method) {
+  return method == Rpc::Method::kPutChunk || method == Rpc::Method::kReadChunk
+             ? env::Lane::kBulk
+             : env::Lane::kRequest;
+}
+
 Status Stopping() { return {Code::kOutcomeUnknown, "the node is stopping"}; }
 
 }  // namespace
@@ -93,9 +101,10 @@ Task<Result<Bytes>> Rpc::Call(env::NodeId to, Method method, Bytes body, int64_t
       co_return Status::Unavailable("the node is stopping");
     }
     number = ++last_number_;
-    Pending& call =
-        pending_.emplace(number, Pending{to, method, std::move(body), done, 0, lives_[to]})
-            .first->second;
+    Pending& call = pending_
+                        .emplace(number, Pending{to, method, std::move(body), done, 0, lives_[to],
+                                                 env_.clock->MonotonicMicros() + timeout_micros})
+                        .first->second;
     call.timer = StartTimer(to, done, timeout_micros);
     const Status sent = Send(number, call);
     if (!sent.ok()) {
@@ -122,6 +131,10 @@ Status Rpc::Send(uint64_t number, const Pending& pending) {
   env::Message message;
   message.from = self_;
   message.to = pending.to;
+  message.lane = LaneOf(pending.method);
+  // Nobody waits for it any more after that; 0 would mean no deadline.
+  message.remaining_millis = static_cast<uint32_t>(std::clamp<int64_t>(
+      (pending.deadline_micros - env_.clock->MonotonicMicros()) / 1000, 1, UINT32_MAX));
   message.header = header.SerializeAsString();
   message.data.push_back(pending.body);
   return env_.bus->Send(std::move(message));
@@ -212,6 +225,7 @@ void Rpc::Reply(env::NodeId to, const pb::RpcHeader& request, pb::RpcHeader repl
   env::Message message;
   message.from = self_;
   message.to = to;
+  message.lane = LaneOf(static_cast<Method>(request.method()));
   message.header = reply.SerializeAsString();
   message.data.push_back(std::move(body));
   (void)env_.bus->Send(std::move(message)).ok();  // whoever asked has a time-out

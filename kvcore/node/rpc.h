@@ -45,6 +45,7 @@ class Rpc final : public replication::Peers {
     env::Completion<Result<Bytes>> done;
     env::Scheduler::TimerId timer = 0;
     uint64_t life = 0;  // of the peer that it was sent for; 0: that nobody has
+    int64_t deadline_micros = 0;
   };
 
   // Sends what is pending under this number.

@@ -1,0 +1,268 @@
+#include "kvcore/client/chunk_client.h"
+
+#include <algorithm>
+#include <optional>
+#include <string>
+#include <utility>
+
+#include "kvcore/env/completion.h"
+#include "kvcore/replication/chunk_home.h"
+#include "kvcore/replication/keys.h"
+#include "kvcore/replication/messages.h"
+
+namespace kvfs::client {
+
+using replication::Method;
+namespace pb = replication::pb;
+
+// What the homes of one chunk answer to one put.
+class ChunkClient::Round {
+ public:
+  Round(size_t homes, env::Scheduler* scheduler) : homes_(homes), over_(scheduler) {}
+
+  // True: with this one a majority has it, and others have not answered.
+  bool Add(const Result<pb::PutChunkReply>& reply) {
+    std::lock_guard lock(mutex_);
+    ++answers_;
+    if (!reply.ok()) {
+      last_error_ = reply.status();
+      has_no_room_ |= reply.status().code() == Code::kNoSpace;
+    } else if (reply->stored()) {
+      ++stored_;
+    } else {
+      ++missing_;
+    }
+    const size_t open = homes_ - answers_;
+    if (open == 0 || stored_ + open < majority()) {
+      over_.Set(true);
+    }
+    return reply.ok() && reply->stored() && stored_ == majority() && open > 0;
+  }
+  void Linger() { over_.Set(true); }
+  auto Wait() const { return over_.Get(); }
+
+  bool has_majority() const {
+    std::lock_guard lock(mutex_);
+    return stored_ >= majority();
+  }
+  bool lacks_bytes() const {
+    std::lock_guard lock(mutex_);
+    return missing_ > 0;
+  }
+  bool has_no_room() const {
+    std::lock_guard lock(mutex_);
+    return has_no_room_;
+  }
+  Status last_error() const {
+    std::lock_guard lock(mutex_);
+    return last_error_;
+  }
+
+ private:
+  size_t majority() const { return homes_ / 2 + 1; }
+
+  const size_t homes_;
+  mutable std::mutex mutex_;  // guards the rest
+  size_t answers_ = 0;
+  size_t stored_ = 0;
+  size_t missing_ = 0;
+  bool has_no_room_ = false;
+  Status last_error_;
+  const env::Completion<bool> over_;
+};
+
+std::vector<env::NodeId> ChunkClient::HomesOf(const ChunkId& id) const {
+  return placement_->HomesOf(
+      replication::PartitionOf(replication::PlaceOf(id), options_.partition_bits));
+}
+
+Task<void> ChunkClient::PutAt(env::NodeId home, std::shared_ptr<const Bytes> body,
+                              std::shared_ptr<Round> round) {
+  Bytes copy = *body;
+  const auto answer =
+      co_await peers_->Call(home, Method::kPutChunk, std::move(copy), options_.put_micros);
+  Result<pb::PutChunkReply> reply = pb::PutChunkReply();
+  if (!answer.ok()) {
+    reply = answer.status();
+  } else if (!reply->ParseFromString(*answer)) {
+    reply = Status::InvalidArgument("reply of a peer: cannot be read");
+  }
+  if (round->Add(reply)) {
+    scheduler_->PostAfter(options_.linger_micros, env::Priority::kForeground,
+                          [round] { round->Linger(); });
+  }
+}
+
+Task<std::shared_ptr<ChunkClient::Round>> ChunkClient::PutOnce(std::vector<env::NodeId> homes,
+                                                               Bytes body) {
+  const auto round = std::make_shared<Round>(homes.size(), scheduler_);
+  const auto shared = std::make_shared<const Bytes>(std::move(body));
+  for (const env::NodeId home : homes) {
+    tasks_.Start(PutAt(home, shared, round));
+  }
+  co_await round->Wait();
+  co_return round;
+}
+
+Task<Status> ChunkClient::PutOne(pb::PutChunkRequest request, int64_t deadline) {
+  KVFS_CO_ASSIGN_OR_RETURN(const ChunkId id, replication::ChunkIdOf(request.id()));
+  while (true) {
+    auto homes = HomesOf(id);
+    Bytes body = request.SerializeAsString();
+    const auto round = co_await PutOnce(std::move(homes), std::move(body));
+    if (round->has_majority()) {
+      co_return Status::Ok();
+    }
+    if (round->has_no_room()) {
+      co_return round->last_error();
+    }
+    if (clock_->MonotonicMicros() >= deadline) {
+      co_return Status::Unavailable("a majority of the homes of a chunk cannot be reached: " +
+                                    round->last_error().message());
+    }
+    if (round->lacks_bytes()) {
+      // A home that missed them gets them with the reference.
+      auto bytes = co_await Read(id, deadline);
+      if (!bytes.ok()) {
+        co_return bytes.status();
+      }
+      request.set_data(std::move(*bytes));
+      request.set_has_data(true);
+      continue;
+    }
+    co_await env::SleepFor(scheduler_, options_.retry_micros);
+  }
+}
+
+Task<Status> ChunkClient::Put(std::vector<ChunkPut> puts, replication::PkState stamp, bool sync,
+                              int64_t deadline) {
+  const std::vector<ChunkDrop> no_drops;
+  const std::vector<replication::ChunkChange> changes = replication::GroupByChunk(puts, no_drops);
+  Status first;
+  for (size_t next = 0; next < changes.size() && first.ok();) {
+    std::vector<Task<Status>> window;
+    for (uint64_t bytes = 0; next < changes.size() && bytes < options_.window_bytes; ++next) {
+      const replication::ChunkChange& change = changes[next];
+      pb::PutChunkRequest request;
+      request.set_id(Bytes(AsBytes(change.id)));
+      *request.mutable_stamp() = replication::ToProto(stamp);
+      request.set_sync(sync);
+      for (const ChunkRef& ref : change.puts) {
+        *request.add_refs() = replication::ToProto(ref);
+      }
+      if (change.data.has_value()) {
+        request.set_data(Bytes(*change.data));
+        request.set_has_data(true);
+      }
+      bytes += 1024 + request.data().size();
+      window.push_back(PutOne(std::move(request), deadline));
+    }
+    for (Task<Status>& task : window) {
+      const Status put = co_await task;
+      if (first.ok()) {
+        first = put;
+      }
+    }
+  }
+  co_return first;
+}
+
+Task<void> ChunkClient::DropAt(env::NodeId home, std::shared_ptr<const Bytes> body) {
+  Bytes copy = *body;
+  (void)(co_await peers_->Call(home, Method::kDropChunk, std::move(copy), options_.drop_micros))
+      .ok();
+}
+
+Task<void> ChunkClient::Drop(std::vector<ChunkDrop> drops, replication::PkState stamp) {
+  constexpr size_t kAtATime = 64;
+  const std::vector<ChunkPut> no_puts;
+  const std::vector<replication::ChunkChange> changes = replication::GroupByChunk(no_puts, drops);
+  for (size_t next = 0; next < changes.size();) {
+    std::vector<Task<void>> window;
+    for (size_t count = 0; next < changes.size() && count < kAtATime; ++next, ++count) {
+      pb::DropChunkRequest request;
+      request.set_id(Bytes(AsBytes(changes[next].id)));
+      *request.mutable_stamp() = replication::ToProto(stamp);
+      for (const ChunkRef& ref : changes[next].drops) {
+        *request.add_refs() = replication::ToProto(ref);
+      }
+      const auto body = std::make_shared<const Bytes>(request.SerializeAsString());
+      for (const env::NodeId home : HomesOf(changes[next].id)) {
+        window.push_back(DropAt(home, body));
+      }
+    }
+    for (Task<void>& task : window) {
+      co_await task;
+    }
+  }
+}
+
+Task<Result<Bytes>> ChunkClient::Read(ChunkId id, int64_t deadline) {
+  pb::ReadChunkRequest request;
+  request.set_id(Bytes(AsBytes(id)));
+  while (true) {
+    const std::vector<env::NodeId> homes = HomesOf(id);
+    size_t answered = 0;
+    Status damage;
+    Status last;
+    for (const env::NodeId home : homes) {
+      Bytes body = request.SerializeAsString();
+      const auto answer =
+          co_await peers_->Call(home, Method::kReadChunk, std::move(body), options_.read_micros);
+      pb::ReadChunkReply reply;
+      if (!answer.ok()) {
+        last = answer.status();
+      } else if (!reply.ParseFromString(*answer)) {
+        last = Status::InvalidArgument("reply of a peer: cannot be read");
+      } else if (!reply.present()) {
+        ++answered;
+      } else if (Sha256(reply.data()) != id) {
+        ++answered;
+        damage = Status::Corruption("chunk " + ToHex(AsBytes(id)) + " is damaged at node " +
+                                    std::to_string(home));
+      } else {
+        co_return std::move(*reply.mutable_data());
+      }
+    }
+    if (answered == homes.size()) {
+      co_return !damage.ok() ? damage : Status::NotFound("no home has chunk " + ToHex(AsBytes(id)));
+    }
+    if (clock_->MonotonicMicros() >= deadline) {
+      co_return Status::Unavailable("no home that has chunk " + ToHex(AsBytes(id)) +
+                                    " can be reached: " + last.message());
+    }
+    co_await env::SleepFor(scheduler_, options_.retry_micros);
+  }
+}
+
+Task<Result<ChunkInfo>> ChunkClient::Info(ChunkId id) {
+  pb::ReadChunkRequest request;
+  request.set_id(Bytes(AsBytes(id)));
+  const std::vector<env::NodeId> homes = HomesOf(id);
+  ChunkInfo found;
+  Status last = Status::Unavailable("no home of the chunk can be reached");
+  bool any = false;
+  for (const env::NodeId home : homes) {
+    Bytes body = request.SerializeAsString();
+    const auto answer =
+        co_await peers_->Call(home, Method::kChunkInfo, std::move(body), options_.read_micros);
+    pb::ChunkInfoReply reply;
+    if (!answer.ok()) {
+      last = answer.status();
+      continue;
+    }
+    if (!reply.ParseFromString(*answer)) {
+      continue;
+    }
+    any = true;
+    if (reply.present() && !found.present) {
+      found = {true, reply.raw_bytes(), reply.stored_bytes(), reply.references()};
+    }
+  }
+  if (!any) {
+    co_return last;
+  }
+  co_return found;
+}
+
+}  // namespace kvfs::client

@@ -1,0 +1,432 @@
+#include "kvcore/client/cluster_client.h"
+
+#include <algorithm>
+#include <string>
+#include <utility>
+
+#include "kvcore/proto/storage.pb.h"
+#include "kvcore/replication/keys.h"
+#include "kvcore/versioning/merge.h"
+
+namespace kvfs::client {
+
+using replication::Method;
+namespace pb = replication::pb;
+
+namespace {
+
+constexpr int64_t kMaxClockLeadMillis = 60'000;
+constexpr int64_t kAskMicros = 5'000'000;
+constexpr uint32_t kMaxScanItems = 10'000;
+constexpr uint32_t kMaxIntents = 1000;
+constexpr uint64_t kFirstInode = (uint64_t{1} << 32) + 1;  // below: the root, and nobody's
+
+// The partition key under which the cluster keeps what concerns all of it.
+constexpr char kClusterPk[] = "cluster";
+constexpr char kInfoCk[] = "\x01info";
+constexpr char kInodesCk[] = "\x01inodes";
+
+uint64_t NonZero(env::Random* random) {
+  uint64_t number = 0;
+  while (number == 0) {
+    number = random->Next();
+  }
+  return number;
+}
+
+// Nothing where users are to see no item.
+Result<std::optional<Item>> ItemOf(const pb::Entry& entry) {
+  KVFS_ASSIGN_OR_RETURN(versioning::VersionedValue value, versioning::Decode(entry.value()));
+  std::optional<Item> item;
+  if (!IsAbsent(value)) {
+    item.emplace();
+    item->ck = entry.ck();
+    item->version = IdOf(value);
+    item->siblings = std::move(value.siblings);
+  }
+  return item;
+}
+
+template <typename Options>
+Options WithPartitionBits(Options options, uint32_t partition_bits) {
+  options.partition_bits = partition_bits;
+  return options;
+}
+
+}  // namespace
+
+ClusterClient::ClusterClient(ClusterClientOptions options, Bytes cluster_id, Parts parts)
+    : options_(options),
+      parts_(std::move(parts)),
+      session_(NonZero(parts_.random)),
+      hybrid_clock_(kMaxClockLeadMillis),
+      peers_(options.health, parts_.peers, parts_.placement, parts_.clock),
+      coordinator_(WithPartitionBits(options.coordinator, options.partition_bits), &peers_, &peers_,
+                   parts_.clock, parts_.scheduler),
+      chunks_(WithPartitionBits(options.chunks, options.partition_bits), &peers_, &peers_,
+              parts_.clock, parts_.scheduler),
+      allocating_(parts_.scheduler) {
+  info_.cluster_id = std::move(cluster_id);
+  info_.partition_bits = options.partition_bits;
+  info_.storage_epoch = session_;
+}
+
+Task<Result<std::unique_ptr<ClusterClient>>> ClusterClient::Open(ClusterClientOptions options,
+                                                                 Bytes cluster_id, Parts parts) {
+  std::unique_ptr<ClusterClient> client(
+      new ClusterClient(options, std::move(cluster_id), std::move(parts)));
+  Status loaded = co_await client->LoadInfo();
+  if (!loaded.ok()) {
+    co_await client->Close();
+    co_return loaded;
+  }
+  co_return std::move(client);
+}
+
+Task<void> ClusterClient::Close() {
+  co_await chunks_.Close();
+  co_await coordinator_.Close();
+}
+
+Task<Status> ClusterClient::LoadInfo() {
+  const int64_t deadline = Deadline();
+  while (true) {
+    ItemKey key(kClusterPk, kInfoCk);
+    KVFS_CO_ASSIGN_OR_RETURN(const auto item, co_await Get(std::move(key)));
+    if (item.has_value()) {
+      pb::ClusterInfo info;
+      if (!info.ParseFromString(item->value()) || info.chunk_bytes() < 4096 ||
+          info.chunk_bytes() > 64u << 20) {
+        co_return Status::Corruption("what the cluster was made with: malformed");
+      }
+      info_.name_hash_key = {info.name_hash_k0(), info.name_hash_k1()};
+      info_.chunk_bytes = info.chunk_bytes();
+      co_return Status::Ok();
+    }
+    pb::ClusterInfo info;
+    info.set_name_hash_k0(parts_.random->Next());
+    info.set_name_hash_k1(parts_.random->Next());
+    info.set_chunk_bytes(options_.chunk_bytes);
+    Txn txn;
+    txn.pk = kClusterPk;
+    txn.asserts.push_back({Assert::Kind::kAbsent, kInfoCk, {}});
+    txn.writes.push_back({Write::Kind::kPut, kInfoCk, info.SerializeAsString()});
+    const auto made = co_await SubmitOne(std::move(txn), true, deadline);
+    if (!made.status.ok() && made.status.code() != Code::kConflict) {
+      co_return made.status;
+    }
+  }
+}
+
+Task<void> ClusterClient::Pause() {
+  const auto jitter =
+      static_cast<int64_t>(parts_.random->Next() % static_cast<uint64_t>(options_.retry_micros));
+  return env::SleepFor(parts_.scheduler, options_.retry_micros / 2 + jitter);
+}
+
+HybridTime ClusterClient::Now() { return hybrid_clock_.Now(parts_.clock->WallNanos() / 1'000'000); }
+
+// ---- reads -----------------------------------------------------------------
+
+Task<Result<pb::ReadReply>> ClusterClient::ReadPk(pb::ReadRequest request, int64_t deadline) {
+  pb::Range* const intents = request.add_ranges();
+  intents->set_begin(Bytes(1, kIntentTag));
+  intents->set_end(Bytes(1, kIntentTag + 1));
+  intents->set_limit(kMaxIntents);
+  while (true) {
+    pb::ReadRequest copy = request;
+    KVFS_CO_ASSIGN_OR_RETURN(pb::ReadReply reply,
+                             co_await coordinator_.Query(std::move(copy), Left(deadline)));
+    if (reply.pages_size() != request.ranges_size()) {
+      co_return Status::InvalidArgument("reply of a peer: another number of ranges");
+    }
+    bool is_stale = false;
+    const pb::Page met = std::move(*reply.mutable_pages(reply.pages_size() - 1));
+    reply.mutable_pages()->RemoveLast();
+    if (met.entries_size() > 0) {
+      KVFS_CO_ASSIGN_OR_RETURN(const auto found, co_await IntentsOf(&met));
+      for (const Intent& intent : found) {
+        // Not decided now means not happened when this was read.
+        KVFS_CO_ASSIGN_OR_RETURN(const Decision decision, co_await DecisionOf(&intent, deadline));
+        if (decision == Decision::kHappened) {
+          Status carried = co_await Carried(request.pk(), &intent, deadline);
+          KVFS_CO_RETURN_IF_ERROR(carried);
+          is_stale = true;
+        }
+      }
+    }
+    if (!is_stale) {
+      co_return reply;
+    }
+  }
+}
+
+Task<Result<std::vector<std::optional<Item>>>> ClusterClient::GetOfPk(Bytes pk,
+                                                                      std::vector<Bytes> cks,
+                                                                      int64_t deadline) {
+  KVFS_CO_RETURN_IF_ERROR(replication::CheckUserPk(pk));
+  pb::ReadRequest request;
+  request.set_pk(std::move(pk));
+  for (const Bytes& ck : cks) {
+    KVFS_CO_RETURN_IF_ERROR(replication::CheckUserCk(ck));
+    request.add_cks(ck);
+  }
+  KVFS_CO_ASSIGN_OR_RETURN(const pb::ReadReply reply,
+                           co_await ReadPk(std::move(request), deadline));
+  std::map<ByteView, const pb::Entry*> entries;
+  for (const pb::Entry& entry : reply.entries()) {
+    entries[entry.ck()] = &entry;
+  }
+  std::vector<std::optional<Item>> items(cks.size());
+  for (size_t i = 0; i < cks.size(); ++i) {
+    if (const auto found = entries.find(cks[i]); found != entries.end()) {
+      KVFS_CO_ASSIGN_OR_RETURN(items[i], ItemOf(*found->second));
+    }
+  }
+  co_return items;
+}
+
+Task<Result<std::optional<Item>>> ClusterClient::Get(ItemKey key) {
+  std::vector<Bytes> cks(1, std::move(key.ck));
+  auto items = co_await GetOfPk(std::move(key.pk), std::move(cks), Deadline());
+  if (!items.ok()) {
+    co_return items.status();
+  }
+  co_return std::move((*items)[0]);
+}
+
+Task<Result<std::vector<std::optional<Item>>>> ClusterClient::GetMany(std::vector<ItemKey> keys) {
+  const int64_t deadline = Deadline();
+  std::map<Bytes, std::vector<size_t>> by_pk;  // indices in keys
+  for (size_t i = 0; i < keys.size(); ++i) {
+    by_pk[keys[i].pk].push_back(i);
+  }
+  std::vector<Task<Result<std::vector<std::optional<Item>>>>> reads;
+  reads.reserve(by_pk.size());
+  for (const auto& [pk, indices] : by_pk) {
+    std::vector<Bytes> cks;
+    for (const size_t i : indices) {
+      cks.push_back(keys[i].ck);
+    }
+    reads.push_back(GetOfPk(pk, std::move(cks), deadline));
+  }
+  std::vector<std::optional<Item>> items(keys.size());
+  Status first;
+  auto pk = by_pk.begin();
+  for (auto& read : reads) {  // all of them: none may be left running
+    auto found = co_await read;
+    if (!found.ok()) {
+      first = first.ok() ? found.status() : first;
+    } else {
+      for (size_t i = 0; i < pk->second.size(); ++i) {
+        items[pk->second[i]] = std::move((*found)[i]);
+      }
+    }
+    ++pk;
+  }
+  if (!first.ok()) {
+    co_return first;
+  }
+  co_return items;
+}
+
+Task<Result<ScanPage>> ClusterClient::Scan(Bytes pk, Bytes begin, Bytes end, uint32_t limit) {
+  KVFS_CO_RETURN_IF_ERROR(replication::CheckUserPk(pk));
+  limit = std::clamp(limit, 1u, kMaxScanItems);
+  const int64_t deadline = Deadline();
+  ScanPage page;
+  // Whole states are compared, so each page is of one moment; the next may be of a later one.
+  while (true) {
+    pb::ReadRequest request;
+    request.set_pk(pk);
+    pb::Range* const range = request.add_ranges();
+    range->set_begin(begin);
+    range->set_end(end);
+    range->set_limit(limit - static_cast<uint32_t>(page.items.size()));
+    KVFS_CO_ASSIGN_OR_RETURN(const pb::ReadReply reply,
+                             co_await ReadPk(std::move(request), deadline));
+    const pb::Page& part = reply.pages(0);
+    for (const pb::Entry& entry : part.entries()) {
+      KVFS_CO_ASSIGN_OR_RETURN(std::optional<Item> item, ItemOf(entry));
+      if (item.has_value() && item->ck[0] != kIntentTag) {
+        page.items.push_back(std::move(*item));
+      }
+    }
+    page.more = part.more();
+    if (!part.more() || page.items.size() >= limit || part.entries().empty()) {
+      co_return page;
+    }
+    if (!page.items.empty()) {
+      co_return page;  // the homes cut it short; what follows is of another moment
+    }
+    begin = part.entries(part.entries_size() - 1).ck() + '\0';
+  }
+}
+
+// ---- chunks ----------------------------------------------------------------
+
+Task<Result<Bytes>> ClusterClient::ReadChunk(ChunkId id, uint64_t offset, uint64_t size) {
+  KVFS_CO_ASSIGN_OR_RETURN(Bytes bytes, co_await chunks_.Read(id, Deadline()));
+  if (offset >= bytes.size()) {
+    co_return Bytes();
+  }
+  if (offset == 0 && size >= bytes.size()) {
+    co_return bytes;
+  }
+  co_return bytes.substr(offset, size);
+}
+
+Task<Result<ChunkInfo>> ClusterClient::GetChunkInfo(ChunkId id) { return chunks_.Info(id); }
+
+// ---- the rest --------------------------------------------------------------
+
+Task<Result<Bytes>> ClusterClient::Ask(env::NodeId node, Method method, Bytes body) {
+  return peers_.Call(node, method, std::move(body), kAskMicros);
+}
+
+Task<std::vector<Result<Bytes>>> ClusterClient::AskAll(Method method) {
+  std::vector<Task<Result<Bytes>>> asked;
+  asked.reserve(parts_.nodes.size());
+  for (const env::NodeId node : parts_.nodes) {
+    asked.push_back(Ask(node, method, {}));
+  }
+  std::vector<Result<Bytes>> answers;
+  answers.reserve(asked.size());
+  for (Task<Result<Bytes>>& one : asked) {
+    answers.push_back(co_await one);
+  }
+  co_return answers;
+}
+
+Task<Status> ClusterClient::Sync() {
+  has_unsynced_chunks_ = false;  // what is put from here on is of the next
+  const auto answers = co_await AskAll(Method::kSync);
+  std::vector<env::NodeId> synced;
+  Status last;
+  for (size_t i = 0; i < answers.size(); ++i) {
+    if (answers[i].ok()) {
+      synced.push_back(parts_.nodes[i]);
+    } else {
+      last = answers[i].status();
+    }
+  }
+  if (last.ok()) {
+    co_return last;
+  }
+  for (uint32_t partition = 0; partition >> options_.partition_bits == 0; ++partition) {
+    const std::vector<env::NodeId> homes = parts_.placement->HomesOf(partition);
+    const auto have = std::count_if(homes.begin(), homes.end(), [&](env::NodeId home) {
+      return std::find(synced.begin(), synced.end(), home) != synced.end();
+    });
+    if (static_cast<size_t>(have) <= homes.size() / 2) {
+      has_unsynced_chunks_ = true;
+      co_return last.Annotate("not on the disks of a majority");
+    }
+  }
+  co_return Status::Ok();
+}
+
+Task<Result<uint64_t>> ClusterClient::AllocateInode() {
+  auto guard = co_await allocating_.Lock();
+  const int64_t deadline = Deadline();
+  while (next_inode_ >= end_inode_) {
+    std::vector<Bytes> cks(1, kInodesCk);
+    KVFS_CO_ASSIGN_OR_RETURN(const auto items,
+                             co_await GetOfPk(kClusterPk, std::move(cks), deadline));
+    uint64_t first = kFirstInode;
+    Txn txn;
+    txn.pk = kClusterPk;
+    Assert unchanged;
+    unchanged.kind = Assert::Kind::kVersion;
+    unchanged.ck = kInodesCk;
+    if (items[0].has_value()) {
+      pb::InodeCounter counter;
+      if (!counter.ParseFromString(items[0]->value()) || counter.next() < kFirstInode) {
+        co_return Status::Corruption("the counter of inode numbers: malformed");
+      }
+      first = counter.next();
+      unchanged.version = items[0]->version;
+    }
+    if (first >= (uint64_t{1} << 53) - options_.inode_block) {
+      co_return Status::NoSpace("all inode numbers are used up");
+    }
+    pb::InodeCounter next;
+    next.set_next(first + options_.inode_block);
+    txn.asserts.push_back(std::move(unchanged));
+    txn.writes.push_back({Write::Kind::kPut, kInodesCk, next.SerializeAsString()});
+    const auto taken = co_await SubmitOne(std::move(txn), true, deadline);
+    if (taken.status.ok()) {
+      next_inode_ = first;
+      end_inode_ = first + options_.inode_block;
+    } else if (taken.status.code() != Code::kConflict) {
+      co_return taken.status;
+    }
+  }
+  co_return next_inode_++;
+}
+
+Task<Result<std::vector<WorkItem>>> ClusterClient::DueWork(int64_t now_millis, uint32_t limit) {
+  std::vector<uint32_t> partitions;
+  for (uint32_t partition = 0; partition >> options_.partition_bits == 0; ++partition) {
+    partitions.push_back(partition);
+  }
+  std::vector<WorkItem> found;
+  // One home of each partition; where it does not answer, the next.
+  for (size_t turn = 0; turn < options_.replicas && !partitions.empty(); ++turn) {
+    std::map<env::NodeId, pb::DueWorkRequest> requests;
+    for (const uint32_t partition : partitions) {
+      const std::vector<env::NodeId> homes = peers_.HomesOf(partition);
+      if (turn < homes.size()) {
+        requests[homes[turn]].add_partitions(partition);
+      }
+    }
+    std::vector<Task<Result<Bytes>>> asked;
+    for (auto& [node, request] : requests) {
+      request.set_now_millis(now_millis);
+      request.set_limit(limit);
+      asked.push_back(Ask(node, Method::kDueWork, request.SerializeAsString()));
+    }
+    partitions.clear();
+    auto request = requests.begin();
+    for (Task<Result<Bytes>>& one : asked) {
+      const auto answer = co_await one;
+      pb::DueWorkReply reply;
+      if (!answer.ok() || !reply.ParseFromString(*answer)) {
+        const auto& unanswered = request->second.partitions();
+        partitions.insert(partitions.end(), unanswered.begin(), unanswered.end());
+      }
+      for (const auto& line : reply.lines()) {
+        auto key = replication::DecodeWorkCk(line.ck());
+        if (key.ok() && found.size() < limit) {
+          found.push_back({line.partition(), std::move(*key), line.value()});
+        }
+      }
+      ++request;
+    }
+  }
+  co_return found;
+}
+
+Task<Result<SpaceInfo>> ClusterClient::Space() {
+  const auto answers = co_await AskAll(Method::kSpace);
+  const uint64_t replicas = std::min<uint64_t>(options_.replicas, parts_.nodes.size());
+  SpaceInfo space;
+  Status last;
+  bool any = false;
+  for (const auto& answer : answers) {
+    pb::SpaceReply reply;
+    if (!answer.ok()) {
+      last = answer.status();
+    } else if (reply.ParseFromString(*answer)) {
+      any = true;
+      space.total_bytes += reply.total_bytes() / replicas;
+      space.available_bytes += reply.available_bytes() / replicas;
+    }
+  }
+  if (!any) {
+    co_return last;
+  }
+  co_return space;
+}
+
+}  // namespace kvfs::client

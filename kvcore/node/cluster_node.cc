@@ -1,0 +1,193 @@
+#include "kvcore/node/cluster_node.h"
+
+#include <algorithm>
+#include <utility>
+
+#include "kvcore/engine/file_names.h"
+#include "kvcore/replication/keys.h"
+
+namespace kvfs::node {
+namespace {
+
+using replication::Method;
+using replication::NodeLocalKey;
+using replication::NumberSource;
+
+constexpr uint64_t kDotBlock = 1u << 20;
+constexpr int64_t kMaxClockLeadMillis = 60'000;
+
+}  // namespace
+
+ClusterNode::ClusterNode(ClusterNodeOptions options, std::unique_ptr<engine::Db> db, env::Env env,
+                         const replication::Placement* placement)
+    : options_(std::move(options)),
+      env_(env),
+      placement_(placement),
+      db_(std::move(db)),
+      store_(db_.get()),
+      hybrid_clock_(kMaxClockLeadMillis),
+      tasks_(env.scheduler) {}
+
+Task<Result<std::unique_ptr<ClusterNode>>> ClusterNode::Open(
+    ClusterNodeOptions options, env::Env env, std::string directory,
+    const replication::Placement* placement) {
+  KVFS_CO_ASSIGN_OR_RETURN(auto db, engine::Db::Open(options.engine, env, directory));
+  std::unique_ptr<ClusterNode> node(
+      new ClusterNode(std::move(options), std::move(db), env, placement));
+  Status identified = co_await node->Identify(directory);
+  if (!identified.ok()) {
+    co_return identified.Annotate(directory);
+  }
+  co_return std::move(node);
+}
+
+Task<Status> ClusterNode::Identify(const std::string& directory) {
+  KVFS_CO_ASSIGN_OR_RETURN(Bytes directory_identity, env_.files->FileIdentity(engine::FilePath(
+                                                         directory, engine::FileKind::kLock)));
+  Result<Identity> identity = LoadIdentity(&store_);
+  if (identity.ok()) {
+    identity_ = std::move(*identity);
+    if (identity_.cluster_id != options_.cluster_id) {
+      co_return Status::InvalidArgument(
+          "this is the store of another cluster, or one that `kvfs mount` made for itself");
+    }
+    if (identity_.node_id != options_.self) {
+      co_return Status::InvalidArgument("this is the store of node " +
+                                        std::to_string(identity_.node_id) + ", not of node " +
+                                        std::to_string(options_.self));
+    }
+    if (identity_.partition_bits != options_.partition_bits) {
+      co_return Status::InvalidArgument("the store was made with another number of partitions");
+    }
+    if (identity_.directory_identity != directory_identity) {
+      RenewStorageEpoch(&identity_, env_.random, std::move(directory_identity));
+      Status saved = co_await SaveIdentity(identity_, &store_);
+      KVFS_CO_RETURN_IF_ERROR(saved);
+    }
+  } else if (identity.status().code() != Code::kNotFound) {
+    co_return identity.status();
+  } else {
+    identity_ = NewIdentity(env_.random, std::move(directory_identity));
+    identity_.cluster_id = options_.cluster_id;
+    identity_.node_id = options_.self;
+    identity_.partition_bits = options_.partition_bits;
+    Status saved = co_await SaveIdentity(identity_, &store_);
+    KVFS_CO_RETURN_IF_ERROR(saved);
+  }
+  NumberSource::Options dots;
+  dots.key = NodeLocalKey("dots");
+  dots.block = kDotBlock;
+  KVFS_CO_ASSIGN_OR_RETURN(dots_, NumberSource::Open(dots, &store_, env_.scheduler));
+  NumberSource::Options lives;
+  lives.key = NodeLocalKey("lives");
+  lives.block = 1;
+  KVFS_CO_ASSIGN_OR_RETURN(lives_, NumberSource::Open(lives, &store_, env_.scheduler));
+  co_return Status::Ok();
+}
+
+Task<Status> ClusterNode::Start(env::MessageBus* bus) {
+  env_.bus = bus;
+  KVFS_CO_ASSIGN_OR_RETURN(const uint64_t life, co_await lives_->Take(1));
+  const uint64_t storage_epoch = identity_.storage_epochs.back();
+  rpc_ = std::make_unique<Rpc>(env_, options_.self, life);
+  replication::HomeOptions home = options_.home;
+  home.partition_bits = options_.partition_bits;
+  home_ = std::make_unique<replication::Home>(home, &store_, rpc_.get(), env_.scheduler);
+  replication::ReplicatedPrimaryOptions primary;
+  primary.self = options_.self;
+  primary.partition_bits = options_.partition_bits;
+  primary.storage_epoch = storage_epoch;
+  primary.pusher = options_.pusher;
+  replication::ReplicatedPrimary::Parts parts;
+  parts.placement = placement_;
+  parts.home = home_.get();
+  parts.peers = rpc_.get();
+  parts.store = &store_;
+  parts.dots = dots_.get();
+  parts.hybrid_clock = &hybrid_clock_;
+  parts.clock = env_.clock;
+  parts.scheduler = env_.scheduler;
+  primary_ = std::make_unique<replication::ReplicatedPrimary>(primary, parts);
+  chunks_ =
+      std::make_unique<replication::ChunkHome>(storage_epoch, &store_, dots_.get(), env_.scheduler);
+  service_ = std::make_unique<replication::Service>(home_.get(), primary_.get());
+  storage_ = std::make_unique<replication::StorageService>(options_.partition_bits, chunks_.get(),
+                                                           &store_);
+  rpc_->Start([this](env::NodeId from, Method method, Bytes body) {
+    return Serve(from, method, std::move(body));
+  });
+  replication::ChunkRepairOptions repair;
+  repair.self = options_.self;
+  repair.partition_bits = options_.partition_bits;
+  repair_ =
+      std::make_unique<replication::ChunkRepair>(repair, placement_, rpc_.get(), chunks_.get());
+  tasks_.Start(Repair());
+  co_return Status::Ok();
+}
+
+Task<bool> ClusterNode::Wait(int64_t micros) {
+  constexpr int64_t kLook = 100'000;
+  for (; micros > 0 && !stopping_; micros -= kLook) {
+    co_await env::SleepFor(env_.scheduler, std::min(micros, kLook));
+  }
+  co_return !stopping_;
+}
+
+Task<void> ClusterNode::Repair() {
+  std::vector<uint32_t> open;
+  for (uint32_t partition = 0; partition >> options_.partition_bits == 0; ++partition) {
+    open.push_back(partition);
+  }
+  int64_t pause = options_.repair_after_micros;
+  while (!open.empty()) {
+    const bool goes_on = co_await Wait(pause);
+    if (!goes_on) {
+      co_return;
+    }
+    std::vector<uint32_t> left;
+    for (const uint32_t partition : open) {
+      if (stopping_) {
+        co_return;
+      }
+      const auto repaired = co_await repair_->RepairPartition(partition);
+      if (!repaired.ok()) {
+        left.push_back(partition);
+      }
+    }
+    open = std::move(left);
+    pause = options_.repair_again_micros;
+  }
+}
+
+Task<Result<Bytes>> ClusterNode::Serve(env::NodeId from, Method method, Bytes body) {
+  if (replication::StorageService::Serves(method)) {
+    return storage_->Handle(method, std::move(body));
+  }
+  if (method == Method::kMembers) {
+    return [](Bytes members) -> Task<Result<Bytes>> {
+      co_return members;
+    }(options_.members.SerializeAsString());
+  }
+  return service_->Handle(from, method, std::move(body));
+}
+
+Task<void> ClusterNode::Stop() {
+  stopping_ = true;
+  if (rpc_ != nullptr) {
+    // Both at once: what one of them waits for is ended by the other.
+    Task<void> primary = primary_->Close();
+    co_await rpc_->Close();
+    co_await primary;
+  }
+  co_await tasks_.Drain();
+}
+
+Task<Status> ClusterNode::Close() {
+  co_await Stop();
+  KVFS_CO_RETURN_IF_ERROR(dots_->Close());
+  KVFS_CO_RETURN_IF_ERROR(lives_->Close());
+  Status synced = co_await store_.Sync(store_.LastPosition());
+  co_return synced;
+}
+
+}  // namespace kvfs::node

@@ -1,0 +1,93 @@
+// ClusterNode: one whole node of a cluster in this process: engine, replication, and the
+// requests of peers and clients. It is a home of the partitions that the placement gives it.
+// Composed from an Env, a directory and a message bus; the composition root owns it. Thread-safe.
+#pragma once
+
+#include <atomic>
+#include <cstdint>
+#include <memory>
+#include <string>
+
+#include "kvcore/engine/db.h"
+#include "kvcore/env/env.h"
+#include "kvcore/env/task_set.h"
+#include "kvcore/node/engine_local_store.h"
+#include "kvcore/node/identity.h"
+#include "kvcore/node/rpc.h"
+#include "kvcore/proto/storage.pb.h"
+#include "kvcore/replication/chunk_home.h"
+#include "kvcore/replication/chunk_repair.h"
+#include "kvcore/replication/home.h"
+#include "kvcore/replication/number_source.h"
+#include "kvcore/replication/placement.h"
+#include "kvcore/replication/replicated_primary.h"
+#include "kvcore/replication/service.h"
+#include "kvcore/replication/storage_service.h"
+
+namespace kvfs::node {
+
+struct ClusterNodeOptions {
+  engine::Options engine;
+  Bytes cluster_id;  // 16 bytes
+  env::NodeId self = 0;
+  uint32_t partition_bits = 8;
+  replication::HomeOptions home;
+  replication::PusherOptions pusher;
+  replication::pb::MembersReply members;  // what whoever asks is told
+  // After a start the node looks for chunks that it has missed: this long afterwards, and again
+  // where too few others have answered.
+  int64_t repair_after_micros = 2'000'000;
+  int64_t repair_again_micros = 10'000'000;
+};
+
+class ClusterNode {
+ public:
+  // Makes the store if the directory holds none. Errors as of Db::Open; kInvalidArgument: it is
+  // that of another cluster or node. `env.bus` is not used yet. The placement is borrowed.
+  static Task<Result<std::unique_ptr<ClusterNode>>> Open(ClusterNodeOptions options, env::Env env,
+                                                         std::string directory,
+                                                         const replication::Placement* placement);
+  ClusterNode(const ClusterNode&) = delete;
+  ClusterNode& operator=(const ClusterNode&) = delete;
+
+  // Takes requests from now on. Once; not after Close has begun.
+  Task<Status> Start(env::MessageBus* bus);
+  // Takes no more requests and ends what runs; then makes everything durable.
+  Task<Status> Close();
+  // The part of it that a dead process needs: what still runs comes to its end.
+  Task<void> Stop();
+
+  const Identity& identity() const { return identity_; }
+  replication::LocalStore* store() { return &store_; }
+  engine::Db* db() { return db_.get(); }
+
+ private:
+  ClusterNode(ClusterNodeOptions options, std::unique_ptr<engine::Db> db, env::Env env,
+              const replication::Placement* placement);
+  Task<Status> Identify(const std::string& directory);
+  Task<void> Repair();
+  // False: the node is stopping.
+  Task<bool> Wait(int64_t micros);
+  Task<Result<Bytes>> Serve(env::NodeId from, replication::Method method, Bytes body);
+
+  const ClusterNodeOptions options_;
+  env::Env env_;
+  const replication::Placement* const placement_;
+  std::unique_ptr<engine::Db> db_;
+  EngineLocalStore store_;
+  Identity identity_;
+  versioning::HybridClock hybrid_clock_;
+  std::unique_ptr<replication::NumberSource> dots_;
+  std::unique_ptr<replication::NumberSource> lives_;
+  std::unique_ptr<Rpc> rpc_;
+  std::unique_ptr<replication::Home> home_;
+  std::unique_ptr<replication::ReplicatedPrimary> primary_;
+  std::unique_ptr<replication::ChunkHome> chunks_;
+  std::unique_ptr<replication::Service> service_;
+  std::unique_ptr<replication::StorageService> storage_;
+  std::unique_ptr<replication::ChunkRepair> repair_;
+  std::atomic<bool> stopping_{false};
+  env::TaskSet tasks_;
+};
+
+}  // namespace kvfs::node

@@ -1,0 +1,191 @@
+// SimNodes: whole ClusterNodes on simulated machines, and one machine more for a ClusterClient.
+// Nodes may be killed and started again on what their disks hold. Single-threaded; what happens
+// is told by the seed.
+#pragma once
+
+#include <algorithm>
+#include <cstdio>
+#include <cstdlib>
+#include <memory>
+#include <utility>
+#include <vector>
+
+#include "kvcore/client/cluster_client.h"
+#include "kvcore/client/layout_placement.h"
+#include "kvcore/env/sim/sim_world.h"
+#include "kvcore/env/task_set.h"
+#include "kvcore/node/cluster_node.h"
+
+namespace kvfs::node::test {
+
+template <typename T>
+T Must(Result<T> result) {
+  if (!result.ok()) {
+    std::fprintf(stderr, "simulated nodes: %s\n", result.status().ToString().c_str());
+    std::abort();
+  }
+  return std::move(*result);
+}
+
+class SimNodes {
+ public:
+  static constexpr uint32_t kPartitionBits = 3;
+
+  explicit SimNodes(uint64_t seed, size_t nodes = 3, bool shuffle = true)
+      : world_({.seed = seed, .machines = static_cast<int>(nodes) + 1, .shuffle = shuffle}),
+        boots_(&world_.scheduler()),
+        nodes_(nodes),
+        lives_(nodes),
+        placement_(Must(client::LayoutPlacement::Of(Ids(nodes), 3, kPartitionBits))) {
+    for (size_t node = 0; node < nodes; ++node) {
+      Start(node);
+    }
+    world_.scheduler().RunUntil([this] { return AllUp(); });
+    rpc_ = std::make_unique<Rpc>(client_env(), nodes + 1, 1);
+    const Rpc::Handler refuse = [](env::NodeId, Rpc::Method, Bytes) -> Task<Result<Bytes>> {
+      co_return Status::InvalidArgument("a client serves nobody");
+    };
+    rpc_->Start(refuse);
+    client_ = NewClient();
+  }
+  ~SimNodes() {
+    for (size_t node = 0; node < nodes_.size(); ++node) {
+      Kill(node);
+    }
+    others_.push_back(std::move(client_));
+    Task<void> booted = boots_.Drain();
+    Task<void> called = rpc_->Close();
+    world_.Run(std::move(booted));
+    world_.Run(std::move(called));
+    for (const auto& client : others_) {
+      world_.Run(client->Close());
+    }
+    world_.scheduler().RunUntil([this] {
+      Bury();
+      return dead_.empty();
+    });
+  }
+
+  env::sim::SimWorld& world() { return world_; }
+  client::ClusterClient* client() { return client_.get(); }
+  // Another one on the same machine, as of another mount.
+  client::ClusterClient* AnotherClient() {
+    others_.push_back(NewClient());
+    return others_.back().get();
+  }
+  size_t nodes() const { return nodes_.size(); }
+  ClusterNode* node(size_t number) { return nodes_[number].get(); }
+  bool AllUp() const {
+    return std::all_of(nodes_.begin(), nodes_.end(),
+                       [](const auto& node) { return node != nullptr; });
+  }
+
+  template <typename T>
+  T Run(Task<T> task) {
+    return world_.Run(std::move(task));
+  }
+
+  void Kill(size_t node) {
+    world_.machine(node).Kill(world_.random(), env::sim::CrashMode::kProcessDeath);
+    Killed(node);
+  }
+  // The node's machine was killed: what ran on it goes to its end by itself.
+  void Killed(size_t number) {
+    ++lives_[number];
+    if (nodes_[number] != nullptr) {
+      ClusterNode* const node = nodes_[number].get();
+      dead_.push_back({std::move(nodes_[number]), node->Stop()});
+    }
+  }
+  // Up some tasks later.
+  void Start(size_t number) { boots_.Start(Boot(number)); }
+  // Destroys dead nodes in which nothing runs any more. Not from within a task.
+  void Bury() {
+    std::erase_if(dead_, [](Dead& dead) {
+      if (!dead.stopped.has_value() || dead.stopped->IsDone()) {
+        dead.node.reset();
+        return true;
+      }
+      return false;
+    });
+  }
+
+ private:
+  struct Dead {
+    Dead(std::unique_ptr<ClusterNode> its_node, std::optional<Task<void>> its_stopping)
+        : node(std::move(its_node)), stopped(std::move(its_stopping)) {}
+    Dead(Dead&&) = default;
+    Dead& operator=(Dead&& other) noexcept {
+      node = std::move(other.node);
+      stopped.reset();
+      if (other.stopped.has_value()) {
+        stopped.emplace(std::move(*other.stopped));
+      }
+      return *this;
+    }
+    std::unique_ptr<ClusterNode> node;
+    std::optional<Task<void>> stopped;
+  };
+
+  static std::vector<env::NodeId> Ids(size_t nodes) {
+    std::vector<env::NodeId> ids;
+    for (size_t node = 0; node < nodes; ++node) {
+      ids.push_back(node + 1);
+    }
+    return ids;
+  }
+  env::Env client_env() { return world_.machine(nodes_.size()).env(); }
+
+  std::unique_ptr<client::ClusterClient> NewClient() {
+    client::ClusterClient::Parts parts;
+    parts.placement = &placement_;
+    parts.peers = rpc_.get();
+    parts.nodes = Ids(nodes_.size());
+    parts.clock = client_env().clock;
+    parts.scheduler = client_env().scheduler;
+    parts.random = client_env().random;
+    client::ClusterClientOptions options;
+    options.partition_bits = kPartitionBits;
+    options.inode_block = 8;
+    return Must(world_.Run(client::ClusterClient::Open(options, Bytes(16, 'c'), parts)));
+  }
+
+  Task<void> Boot(size_t number) {
+    const int life = lives_[number];
+    const env::Env env = world_.machine(number).env();
+    ClusterNodeOptions options;
+    options.engine.memtable_bytes = 64u << 10;
+    options.engine.block_cache_bytes = 256u << 10;
+    options.engine.table_bytes = 32u << 10;
+    options.engine.reserve_bytes = 0;
+    options.cluster_id = Bytes(16, 'c');
+    options.self = number + 1;
+    options.partition_bits = kPartitionBits;
+    options.home.page_bytes = 2000;
+    options.pusher.tail = 4;
+    auto node = co_await ClusterNode::Open(options, env, "/data", &placement_);
+    if (node.ok() && lives_[number] == life) {
+      const Status started = co_await (*node)->Start(env.bus);
+      if (started.ok() && lives_[number] == life) {
+        nodes_[number] = std::move(*node);
+        co_return;
+      }
+    }
+    if (node.ok()) {  // it died while it started
+      ClusterNode* const dead = node->get();
+      dead_.push_back({std::move(*node), dead->Stop()});
+    }
+  }
+
+  env::sim::SimWorld world_;
+  env::TaskSet boots_;
+  std::vector<std::unique_ptr<ClusterNode>> nodes_;  // null: dead, or not yet up
+  std::vector<int> lives_;                           // of the machines
+  std::vector<Dead> dead_;
+  const client::LayoutPlacement placement_;
+  std::unique_ptr<Rpc> rpc_;
+  std::unique_ptr<client::ClusterClient> client_;
+  std::vector<std::unique_ptr<client::ClusterClient>> others_;
+};
+
+}  // namespace kvfs::node::test
