@@ -7,6 +7,7 @@
 
 #include "tools/common/command_line.h"
 #include "tools/common/exit_code.h"
+#include "tools/common/members.h"
 #include "tools/common/size.h"
 #include "tools/common/version.h"
 #include "tools/mount/mount_command.h"
@@ -43,6 +44,8 @@ int Fail(const char* command, const Status& status) {
 
 struct MountFlags {
   std::string mountpoint;
+  std::string peers;
+  std::string cluster = kDefaultCluster;
   std::string data;
   std::string capacity;
   std::string memory;
@@ -51,6 +54,14 @@ struct MountFlags {
 };
 
 Status ParseFlags(const MountFlags& flags, MountOptions* options) {
+  if (!flags.peers.empty()) {
+    Result<std::vector<std::string>> peers = ParsePeers(flags.peers);
+    if (!peers.ok()) {
+      return peers.error().Annotate("--peers");
+    }
+    KVFS_RETURN_IF_ERROR(ClusterIdOf(flags.cluster).status());
+    UsePeers(std::move(*peers), flags.cluster, options);
+  }
   for (const std::string& list : flags.lists) {
     KVFS_RETURN_IF_ERROR(ParseMountOptions(list, options));
   }
@@ -92,6 +103,10 @@ int Main(int argc, char** argv) {
   mount->add_option("--data", mount_flags.data,
                     "The data directory DIR (root: /var/lib/kvfs, else "
                     "$XDG_DATA_HOME/kvfs or ~/.local/share/kvfs)");
+  mount->add_option("--peers", mount_flags.peers,
+                    "Mount a cluster: HOST:PORT,HOST:PORT,... of some of its nodes; DIR then only "
+                    "holds the log and what other commands need");
+  mount->add_option("--cluster", mount_flags.cluster, "Name of the cluster (kvfs)");
   mount->add_option("-o", mount_flags.lists, "Mount options, below")->allow_extra_args(false);
   mount->add_option("--capacity", mount_flags.capacity,
                     "Bound on the size of DIR; what df shows (the disk's)");

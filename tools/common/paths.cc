@@ -75,6 +75,14 @@ bool IsWithin(const std::string& path, const std::string& directory) {
          (path.size() == directory.size() || path[directory.size()] == '/');
 }
 
+std::string EscapedPath(const std::string& path) {
+  std::string name;
+  for (const char c : path.substr(path.starts_with('/') ? 1 : 0)) {
+    name += c == '/' ? "-" : c == '-' ? "%2d" : c == '%' ? "%25" : std::string(1, c);
+  }
+  return name.empty() ? "-" : name;
+}
+
 Status MakeDirectories(const std::string& path) {
   for (size_t end = path.find('/', 1);; end = path.find('/', end + 1)) {
     const std::string part = path.substr(0, end);

@@ -22,6 +22,9 @@ Result<std::string> ResolvedPath(const std::string& path);
 // Whether canonical `path` is `directory` or lies below it.
 bool IsWithin(const std::string& path, const std::string& directory);
 
+// A file name that tells canonical paths apart: "/mnt/a-b" is "mnt-a%2db".
+std::string EscapedPath(const std::string& path);
+
 // mkdir -p with mode 0700 for what is missing.
 Status MakeDirectories(const std::string& path);
 

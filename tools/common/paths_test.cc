@@ -70,5 +70,11 @@ TEST_F(PathsTest, DefaultDirectoryOfAUser) {
   EXPECT_FALSE(DefaultDataDirectory(1000).ok());
 }
 
+TEST(Paths, EscapedTellsPathsApart) {
+  EXPECT_EQ(EscapedPath("/mnt/a-b%"), "mnt-a%2db%25");
+  EXPECT_EQ(EscapedPath("/"), "-");
+  EXPECT_NE(EscapedPath("/a/b"), EscapedPath("/a-b"));
+}
+
 }  // namespace
 }  // namespace kvfs::tools

@@ -92,7 +92,11 @@ void Fill(const fs::Explanation& found, admin::ExplainResponse* out) {
 void FilesystemAdmin::RegisterWith(ops::AdminService* service) {
   service->Register(AdminCommand::kExplain, this);
   service->Register(AdminCommand::kCollect, this);
-  service->Replace(AdminCommand::kCheck, this);
+  if (store_ != nullptr) {
+    service->Replace(AdminCommand::kCheck, this);
+  } else {
+    service->Register(AdminCommand::kCheck, this);
+  }
 }
 
 Task<AdminResponse> FilesystemAdmin::Handle(AdminRequest request) {
@@ -121,9 +125,11 @@ Task<AdminResponse> FilesystemAdmin::Explain(admin::ExplainRequest request) {
   }
   AdminResponse response;
   Fill(*found, response.mutable_explain());
-  const Status placed = ops::FillPlaces(node_, response.mutable_explain());
-  if (!placed.ok()) {
-    co_return ops::ErrorResponse(placed);
+  if (node_ != nullptr) {
+    const Status placed = ops::FillPlaces(node_, response.mutable_explain());
+    if (!placed.ok()) {
+      co_return ops::ErrorResponse(placed);
+    }
   }
   response.mutable_explain()->set_path(request.path());
   response.mutable_explain()->set_dirty_bytes(vfs_->DirtyBytes(found->ref.ino));
@@ -131,15 +137,20 @@ Task<AdminResponse> FilesystemAdmin::Explain(admin::ExplainRequest request) {
 }
 
 Task<AdminResponse> FilesystemAdmin::Check(AdminRequest request) {
-  AdminResponse response = co_await store_->Handle(std::move(request));
-  if (response.code() != 0) {
-    co_return response;
+  AdminResponse response;
+  std::vector<fs::Ino> homes;  // none: only what names lead to is walked
+  if (store_ != nullptr) {
+    response = co_await store_->Handle(std::move(request));
+    if (response.code() != 0) {
+      co_return response;
+    }
+    auto pks = node::ListPartitionKeys(node_->store());
+    if (!pks.ok()) {
+      co_return ops::ErrorResponse(pks.error());
+    }
+    homes = fs::HomesAmong(*pks);
   }
-  auto pks = node::ListPartitionKeys(node_->store());
-  if (!pks.ok()) {
-    co_return ops::ErrorResponse(pks.error());
-  }
-  auto report = co_await fs::CheckFilesystem(client_, env_, fs::HomesAmong(*pks), /*repair=*/false);
+  auto report = co_await fs::CheckFilesystem(client_, env_, std::move(homes), /*repair=*/false);
   if (!report.ok()) {
     co_return ops::ErrorResponse(
         FromErrno(report.error()).Annotate("the filesystem cannot be walked"));
@@ -153,14 +164,17 @@ Task<AdminResponse> FilesystemAdmin::Collect() {
   if (!done.ok()) {
     co_return ops::ErrorResponse(FromErrno(done));
   }
+  AdminResponse response;
+  admin::CollectResponse* answer = response.mutable_collect();
+  if (store_ == nullptr) {
+    co_return response;
+  }
   AdminRequest compact;
   compact.mutable_compact();
   AdminResponse compacted = co_await store_->Handle(std::move(compact));
   if (compacted.code() != 0) {
     co_return compacted;
   }
-  AdminResponse response;
-  admin::CollectResponse* answer = response.mutable_collect();
   answer->set_disk_bytes_before(compacted.compact().disk_bytes_before());
   answer->set_disk_bytes_after(compacted.compact().disk_bytes_after());
   co_return response;

@@ -12,11 +12,13 @@ namespace kvfs::tools {
 
 class FilesystemAdmin final : public ops::AdminHandler {
  public:
-  // `store` answers the store's part of a check and compacts.
-  FilesystemAdmin(node::Node* node, env::Env env, fs::Vfs* vfs, ops::AdminHandler* store)
-      : node_(node), client_(node->client()), env_(env), vfs_(vfs), store_(store) {}
+  // `store` answers the store's part of a check and compacts. It and `node` are null where the
+  // store is a cluster: then only the filesystem is answered for.
+  FilesystemAdmin(node::Node* node, client::Client* client, env::Env env, fs::Vfs* vfs,
+                  ops::AdminHandler* store)
+      : node_(node), client_(client), env_(env), vfs_(vfs), store_(store) {}
 
-  // Takes kCheck over from the store's handler, which must be registered before.
+  // Takes kCheck over from the store's handler, if there is one, which must be registered before.
   void RegisterWith(ops::AdminService* service);
 
   Task<ops::AdminResponse> Handle(ops::AdminRequest request) override;

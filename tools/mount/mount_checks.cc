@@ -129,6 +129,16 @@ Status CheckApart(const MountPlaces& places) {
   return Status::Ok();
 }
 
+Status CheckHoldsNoStore(const std::string& directory) {
+  std::error_code error;
+  if (std::filesystem::exists(directory + "/FORMAT", error)) {
+    return Status::InvalidArgument("the directory " + directory +
+                                   " holds a store; the mount of a cluster needs another one for "
+                                   "its log");
+  }
+  return Status::Ok();
+}
+
 Result<MountPlaces> PrepareMount(const std::string& mountpoint, const MountOptions& options) {
   MountPlaces places;
   KVFS_ASSIGN_OR_RETURN(places.mountpoint, CanonicalPath(mountpoint));
@@ -139,9 +149,15 @@ Result<MountPlaces> PrepareMount(const std::string& mountpoint, const MountOptio
   std::string data = options.data;
   if (data.empty()) {
     KVFS_ASSIGN_OR_RETURN(data, DefaultDataDirectory(geteuid()));
+    if (!options.peers.empty()) {
+      data += "-mounts/" + EscapedPath(places.mountpoint);
+    }
   }
   KVFS_ASSIGN_OR_RETURN(places.data_directory, ResolvedPath(data));
   KVFS_RETURN_IF_ERROR(CheckApart(places));
+  if (!options.peers.empty()) {
+    KVFS_RETURN_IF_ERROR(CheckHoldsNoStore(places.data_directory));
+  }
   KVFS_RETURN_IF_ERROR(CheckMountpoint(places.mountpoint, options.nonempty));
   return places;
 }

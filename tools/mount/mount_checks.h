@@ -32,6 +32,9 @@ Status KeepOneDeadMount(const MountPlaces& places);
 // The two may not contain each other.
 Status CheckApart(const MountPlaces& places);
 
+// What is to hold the log of a cluster's mount is no store.
+Status CheckHoldsNoStore(const std::string& directory);
+
 // Unmounts `mountpoint` without waiting for users or daemon.
 Status UnmountLazily(const std::string& mountpoint);
 

@@ -123,6 +123,14 @@ Status ParseWord(std::string_view word, MountOptions* options) {
 
 }  // namespace
 
+void UsePeers(std::vector<std::string> peers, std::string cluster, MountOptions* options) {
+  options->peers = std::move(peers);
+  options->cluster = std::move(cluster);
+  options->fuse.entry_seconds = 1;
+  options->fuse.attr_seconds = 1;
+  options->fuse.negative_seconds = 0;
+}
+
 Status ParseMountOptions(std::string_view list, MountOptions* options) {
   while (!list.empty()) {
     const size_t end = std::min(list.find(','), list.size());
@@ -136,6 +144,13 @@ Status CheckMountOptions(const MountOptions& options) {
   if (options.memory_bytes < kMinMemory || options.memory_bytes > kMaxMemory) {
     return Status::InvalidArgument("memory must be between 64 MiB and 1 TiB, not " +
                                    FormatSize(options.memory_bytes));
+  }
+  if (!options.peers.empty() && (options.fuse.writeback || options.fuse.cache_readdir)) {
+    return Status::InvalidArgument(
+        "writeback and cache_readdir are for a mount that is alone, not for one of a cluster");
+  }
+  if (!options.peers.empty() && options.capacity_bytes != 0) {
+    return Status::InvalidArgument("capacity is for the nodes of a cluster, not for its mounts");
   }
   if (options.capacity_bytes != 0 && options.capacity_bytes < kMinCapacity) {
     return Status::InvalidArgument("capacity must be at least 256 MiB, not " +

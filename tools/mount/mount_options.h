@@ -13,6 +13,8 @@ namespace kvfs::tools {
 
 struct MountOptions {
   std::string data;                    // empty: the default directory
+  std::vector<std::string> peers;      // empty: an embedded node
+  std::string cluster;                 // of the peers
   uint64_t capacity_bytes = 0;         // 0: the disk's
   uint64_t memory_bytes = 512u << 20;  // 64 MiB .. 1 TiB
   bool read_only = false;
@@ -24,6 +26,10 @@ struct MountOptions {
   std::vector<std::string> kernel;  // passed on to mount(2) as they are
   fs::FuseOptions fuse;             // source, data_directory and mount_options are filled in later
 };
+
+// A mount of a cluster, at these addresses: others may change the tree, so the kernel keeps what
+// it was told for a short time only, unless options that are parsed later say otherwise.
+void UsePeers(std::vector<std::string> peers, std::string cluster, MountOptions* options);
 
 // Takes one comma-separated list of -o into `options`; a later word wins. InvalidArgument naming
 // the word that is not understood.

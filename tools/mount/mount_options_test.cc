@@ -95,5 +95,20 @@ TEST(MountOptions, MemoryIsNotGivenOutTwice) {
   }
 }
 
+TEST(MountOptions, OfAClusterTheKernelKeepsLittle) {
+  MountOptions options;
+  UsePeers({"127.0.0.1:7101"}, "kvfs", &options);
+  ASSERT_TRUE(ParseMountOptions("attr_timeout=5", &options).ok());
+  EXPECT_EQ(options.fuse.entry_seconds, 1);
+  EXPECT_EQ(options.fuse.attr_seconds, 5);
+  EXPECT_EQ(options.fuse.negative_seconds, 0);
+  EXPECT_TRUE(CheckMountOptions(options).ok());
+  for (const char* list : {"writeback", "cache_readdir", "capacity=1G"}) {
+    MountOptions wrong = options;
+    ASSERT_TRUE(ParseMountOptions(list, &wrong).ok());
+    EXPECT_EQ(CheckMountOptions(wrong).code(), Code::kInvalidArgument) << list;
+  }
+}
+
 }  // namespace
 }  // namespace kvfs::tools

@@ -31,6 +31,7 @@
 #include "tools/common/paths.h"
 #include "tools/common/process.h"
 #include "tools/common/version.h"
+#include "tools/mount/cluster_store.h"
 #include "tools/mount/filesystem_admin.h"
 #include "tools/mount/run_record.h"
 #include "tools/mount/status_parts.h"
@@ -59,12 +60,20 @@ node::NodeOptions ToNodeOptions(const MountPlaces& places, const MountOptions& o
   return node;
 }
 
+constexpr int64_t kClusterOrphanMicros = 60'000'000;  // another mount may have the file open
+constexpr int64_t kClusterWorkMicros = 5'000'000;
+
 fs::VfsOptions ToVfsOptions(const MountOptions& options) {
   const MemoryPlan memory = DivideMemory(options.memory_bytes);
   fs::VfsOptions vfs;
   vfs.files.write_buffer_bytes = memory.write_buffer;
   vfs.files.chunk_cache_bytes = memory.chunk_cache;
   vfs.keeps_atime = !options.read_only && !options.no_atime;
+  if (!options.peers.empty()) {
+    vfs.keep_cache = false;
+    vfs.orphan_grace_micros = kClusterOrphanMicros;
+    vfs.work_interval_micros = kClusterWorkMicros;
+  }
   return vfs;
 }
 
@@ -115,7 +124,12 @@ class MountServiceImpl final : public MountService {
   }
 
   Status Start() {
-    KVFS_ASSIGN_OR_RETURN(node_, OpenNode(places_, options_, env_.env(), circumstances_.again));
+    if (options_.peers.empty()) {
+      KVFS_ASSIGN_OR_RETURN(node_, OpenNode(places_, options_, env_.env(), circumstances_.again));
+    } else {
+      KVFS_ASSIGN_OR_RETURN(cluster_,
+                            ClusterStore::Connect(options_.peers, options_.cluster, env_.env()));
+    }
     const std::string log = places_.data_directory + "/kvfs.log";
     if (circumstances_.log_to_file) {
       KVFS_RETURN_IF_ERROR(LogToFile(log));
@@ -158,8 +172,12 @@ class MountServiceImpl final : public MountService {
   }
 
  private:
+  client::Client* store_client() {
+    return cluster_ != nullptr ? cluster_->client() : node_->client();
+  }
+
   Status StartVfs() {
-    vfs_ = fs::Vfs::Create(ToVfsOptions(options_), node_->client(), env_.env());
+    vfs_ = fs::Vfs::Create(ToVfsOptions(options_), store_client(), env_.env());
     const fs::Errno error =
         BlockingWait(vfs_->Start(fs::Credentials{.uid = geteuid(), .gid = getegid()}));
     if (!error.ok()) {
@@ -189,9 +207,12 @@ class MountServiceImpl final : public MountService {
 
     status_.emplace(places_, options_, vfs_.get());
     admin_.RegisterStatus(&*status_);
-    store_admin_.emplace(node_.get());
-    store_admin_->RegisterWith(&admin_);
-    filesystem_admin_.emplace(node_.get(), env_.env(), vfs_.get(), &*store_admin_);
+    if (node_ != nullptr) {
+      store_admin_.emplace(node_.get());
+      store_admin_->RegisterWith(&admin_);
+    }
+    filesystem_admin_.emplace(node_.get(), store_client(), env_.env(), vfs_.get(),
+                              store_admin_.has_value() ? &*store_admin_ : nullptr);
     filesystem_admin_->RegisterWith(&admin_);
     KVFS_ASSIGN_OR_RETURN(admin_server_, AdminServer::Start(places_.data_directory, &admin_));
     KVFS_RETURN_IF_ERROR(WriteRunRecord(places_.data_directory, MakeRecord()));
@@ -291,6 +312,13 @@ class MountServiceImpl final : public MountService {
       }
       node_.reset();
     }
+    if (cluster_ != nullptr) {
+      cluster_->Close();
+      if (status.ok()) {
+        RemoveRunRecord(places_.data_directory);
+      }
+      cluster_.reset();
+    }
     return status;
   }
 
@@ -298,7 +326,8 @@ class MountServiceImpl final : public MountService {
   const MountOptions options_;
   const Circumstances circumstances_;
   env::posix::PosixEnv env_;
-  std::unique_ptr<node::Node> node_;
+  std::unique_ptr<node::Node> node_;  // one of the two
+  std::unique_ptr<ClusterStore> cluster_;
   std::unique_ptr<fs::Vfs> vfs_;
   std::unique_ptr<fs::FuseMount> mount_;
   std::optional<StatusParts> status_;

@@ -1,0 +1,91 @@
+#include "tools/common/members.h"
+
+#include <algorithm>
+#include <charconv>
+
+#include "kvcore/base/hash.h"
+
+namespace kvfs::tools {
+namespace {
+
+constexpr size_t kClusterIdBytes = 16;
+constexpr size_t kMaxClusterName = 64;
+
+std::vector<std::string_view> Split(std::string_view list) {
+  std::vector<std::string_view> words;
+  while (true) {
+    const size_t comma = list.find(',');
+    words.push_back(list.substr(0, comma));
+    if (comma == std::string_view::npos) {
+      return words;
+    }
+    list.remove_prefix(comma + 1);
+  }
+}
+
+template <typename Number>
+bool ParseNumber(std::string_view text, Number* number) {
+  const auto [end, error] = std::from_chars(text.data(), text.data() + text.size(), *number);
+  return error == std::errc() && end == text.data() + text.size();
+}
+
+}  // namespace
+
+Status CheckAddress(std::string_view address) {
+  const size_t colon = address.rfind(':');
+  uint32_t port = 0;
+  if (colon == std::string_view::npos || colon == 0 ||
+      !ParseNumber(address.substr(colon + 1), &port) || port < 1 || port > 65535 ||
+      (address[0] != '[' && address.find(':') != colon)) {
+    return Status::InvalidArgument("'" + std::string(address) +
+                                   "' is not HOST:PORT (an IPv6 host in brackets)");
+  }
+  return Status::Ok();
+}
+
+Result<std::vector<NodeAddress>> ParseMembers(std::string_view list) {
+  std::vector<NodeAddress> members;
+  for (const std::string_view word : Split(list)) {
+    const size_t equals = word.find('=');
+    NodeAddress member;
+    if (equals == std::string_view::npos || !ParseNumber(word.substr(0, equals), &member.node) ||
+        member.node == 0 || member.node >> 63 != 0) {
+      return Status::InvalidArgument("'" + std::string(word) +
+                                     "' is not NODE=HOST:PORT, with a number from 1 for NODE");
+    }
+    member.address = word.substr(equals + 1);
+    KVFS_RETURN_IF_ERROR(CheckAddress(member.address));
+    for (const NodeAddress& other : members) {
+      if (other.node == member.node || other.address == member.address) {
+        return Status::InvalidArgument("'" + std::string(word) +
+                                       "': the node or its address is named twice");
+      }
+    }
+    members.push_back(std::move(member));
+  }
+  if (members.size() > kMaxNodes) {
+    return Status::InvalidArgument("a cluster has at most " + std::to_string(kMaxNodes) + " nodes");
+  }
+  return members;
+}
+
+Result<std::vector<std::string>> ParsePeers(std::string_view list) {
+  std::vector<std::string> peers;
+  for (const std::string_view word : Split(list)) {
+    KVFS_RETURN_IF_ERROR(CheckAddress(word));
+    if (std::find(peers.begin(), peers.end(), word) == peers.end()) {
+      peers.emplace_back(word);
+    }
+  }
+  return peers;
+}
+
+Result<Bytes> ClusterIdOf(std::string_view name) {
+  if (name.empty() || name.size() > kMaxClusterName) {
+    return Status::InvalidArgument("the name of a cluster has 1 to 64 bytes");
+  }
+  const Sha256Digest digest = Sha256("kvfs cluster " + std::string(name));
+  return Bytes(AsBytes(digest).substr(0, kClusterIdBytes));
+}
+
+}  // namespace kvfs::tools

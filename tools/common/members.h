@@ -1,0 +1,36 @@
+// Who a cluster is, as command lines say it. Pure.
+#pragma once
+
+#include <cstdint>
+#include <string>
+#include <string_view>
+#include <vector>
+
+#include "kvcore/base/bytes.h"
+#include "kvcore/base/status.h"
+
+namespace kvfs::tools {
+
+inline constexpr char kDefaultCluster[] = "kvfs";
+inline constexpr size_t kMaxNodes = 4096;
+
+struct NodeAddress {
+  uint64_t node = 0;    // not 0
+  std::string address;  // "host:port", an IPv6 host in brackets
+
+  bool operator==(const NodeAddress&) const = default;
+};
+
+// "1=host:port,2=host:port": distinct nodes at distinct addresses. kInvalidArgument naming the word
+// that is wrong.
+Result<std::vector<NodeAddress>> ParseMembers(std::string_view list);
+// "host:port,host:port".
+Result<std::vector<std::string>> ParsePeers(std::string_view list);
+// kInvalidArgument: not "host:port".
+Status CheckAddress(std::string_view address);
+
+// 16 bytes. Clusters of different names do not hear each other. kInvalidArgument: a name has 1 to
+// 64 bytes.
+Result<Bytes> ClusterIdOf(std::string_view name);
+
+}  // namespace kvfs::tools

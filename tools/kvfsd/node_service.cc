@@ -1,0 +1,160 @@
+#include "tools/kvfsd/node_service.h"
+
+#include <signal.h>
+#include <spdlog/spdlog.h>
+
+#include <algorithm>
+#include <cstring>
+#include <optional>
+#include <thread>
+#include <utility>
+
+#include "kvcore/client/layout_placement.h"
+#include "kvcore/env/posix/blocking_wait.h"
+#include "kvcore/env/posix/posix_env.h"
+#include "kvcore/node/cluster_node.h"
+#include "kvcore/node/node.h"
+#include "tools/common/paths.h"
+#include "transport/zmq_message_bus.h"
+
+namespace kvfs::tools {
+namespace {
+
+using env::posix::BlockingWait;
+
+constexpr uint32_t kPartitionBits = 8;
+constexpr uint64_t kMinMemory = 64u << 20;
+constexpr uint64_t kMaxMemory = uint64_t{1} << 40;
+constexpr uint64_t kMinCapacity = 256u << 20;
+constexpr uint32_t kMaxReplicas = 16;
+
+int SchedulerThreads() {
+  return static_cast<int>(std::clamp(std::thread::hardware_concurrency(), 2u, 8u));
+}
+
+const NodeAddress* Find(const NodeServiceOptions& options) {
+  for (const NodeAddress& member : options.members) {
+    if (member.node == options.node) {
+      return &member;
+    }
+  }
+  return nullptr;
+}
+
+transport::ClusterId ToClusterId(const Bytes& id) {
+  transport::ClusterId cluster{};
+  std::memcpy(cluster.data(), id.data(), std::min(cluster.size(), id.size()));
+  return cluster;
+}
+
+class NodeServiceImpl final : public NodeService {
+ public:
+  explicit NodeServiceImpl(const NodeServiceOptions& options)
+      : options_(options), env_(SchedulerThreads()) {}
+
+  ~NodeServiceImpl() override {
+    if (node_ != nullptr) {
+      (void)TakeDown().ok();
+    }
+  }
+
+  Status Start() {
+    KVFS_ASSIGN_OR_RETURN(const Bytes cluster, ClusterIdOf(options_.cluster));
+    std::vector<env::NodeId> nodes;
+    node::ClusterNodeOptions node;
+    for (const NodeAddress& member : options_.members) {
+      nodes.push_back(member.node);
+      auto* const proto = node.members.add_members();
+      proto->set_node(member.node);
+      proto->set_address(member.address);
+    }
+    KVFS_ASSIGN_OR_RETURN(auto placement,
+                          client::LayoutPlacement::Of(nodes, options_.replicas, kPartitionBits));
+    placement_.emplace(std::move(placement));
+    node::NodeOptions store;
+    store.memory_bytes = options_.memory_bytes / 2;  // the rest: messages, tables being built
+    store.capacity_bytes = options_.capacity_bytes;
+    store.holder = "kvfsd, node " + std::to_string(options_.node);
+    node.engine = node::EngineOptions(store);
+    node.cluster_id = cluster;
+    node.self = options_.node;
+    node.partition_bits = kPartitionBits;
+    node.members.set_replicas(options_.replicas);
+    node.members.set_partition_bits(kPartitionBits);
+    KVFS_RETURN_IF_ERROR(MakeDirectories(options_.data));
+    KVFS_ASSIGN_OR_RETURN(node_, BlockingWait(node::ClusterNode::Open(
+                                     std::move(node), env_.env(), options_.data, &*placement_)));
+    transport::BusOptions bus;
+    bus.self = options_.node;
+    bus.cluster = ToClusterId(cluster);
+    bus.storage_epoch = node_->identity().storage_epochs.back();
+    bus.listen = options_.listen.empty() ? Find(options_)->address : options_.listen;
+    bus.insecure = options_.insecure;
+    KVFS_ASSIGN_OR_RETURN(bus_, transport::ZmqMessageBus::Open(std::move(bus), env_.env()));
+    for (const NodeAddress& member : options_.members) {
+      if (member.node != options_.node) {
+        bus_->SetPeer(member.node, {.address = member.address, .public_key = {}});
+      }
+    }
+    return BlockingWait(node_->Start(bus_.get()));
+  }
+
+  const std::string& listen_address() const override { return bus_->listen_address(); }
+
+  Status Run() override {
+    sigset_t signals;
+    sigemptyset(&signals);
+    sigaddset(&signals, SIGTERM);
+    sigaddset(&signals, SIGINT);
+    int number = 0;
+    while (sigwait(&signals, &number) != 0) {
+    }
+    spdlog::info("told to stop");
+    return TakeDown();
+  }
+
+ private:
+  Status TakeDown() {
+    Status status = BlockingWait(node_->Close());
+    bus_.reset();
+    node_.reset();
+    return status;
+  }
+
+  const NodeServiceOptions options_;
+  env::posix::PosixEnv env_;
+  std::optional<client::LayoutPlacement> placement_;
+  std::unique_ptr<node::ClusterNode> node_;
+  std::unique_ptr<transport::ZmqMessageBus> bus_;
+};
+
+}  // namespace
+
+Status CheckNodeServiceOptions(const NodeServiceOptions& options) {
+  if (Find(options) == nullptr) {
+    return Status::InvalidArgument("node " + std::to_string(options.node) +
+                                   " is not among the members");
+  }
+  if (options.replicas < 1 || options.replicas > kMaxReplicas) {
+    return Status::InvalidArgument("between 1 and 16 replicas");
+  }
+  if (options.memory_bytes < kMinMemory || options.memory_bytes > kMaxMemory) {
+    return Status::InvalidArgument("memory must be between 64 MiB and 1 TiB");
+  }
+  if (options.capacity_bytes != 0 && options.capacity_bytes < kMinCapacity) {
+    return Status::InvalidArgument("capacity must be at least 256 MiB");
+  }
+  if (!options.listen.empty()) {
+    KVFS_RETURN_IF_ERROR(CheckAddress(options.listen));
+  }
+  return ClusterIdOf(options.cluster).status();
+}
+
+Result<std::unique_ptr<NodeService>> NodeService::Start(const NodeServiceOptions& options) {
+  KVFS_RETURN_IF_ERROR(CheckNodeServiceOptions(options));
+  auto service = std::make_unique<NodeServiceImpl>(options);
+  KVFS_RETURN_IF_ERROR(service->Start());
+  return std::unique_ptr<NodeService>(std::move(service));
+}
+
+}  // namespace kvfs::tools

@@ -1,0 +1,44 @@
+// NodeService: the composition root of kvfsd. Environment, node, message bus, put together in
+// that order and taken down in the reverse.
+//
+// Made and used by the main thread of a process that has no other threads yet and blocks SIGTERM
+// and SIGINT.
+#pragma once
+
+#include <cstdint>
+#include <memory>
+#include <string>
+#include <vector>
+
+#include "kvcore/base/status.h"
+#include "tools/common/members.h"
+
+namespace kvfs::tools {
+
+struct NodeServiceOptions {
+  std::string data;
+  uint64_t node = 0;
+  std::vector<NodeAddress> members;
+  std::string listen;  // empty: the node's address among the members
+  std::string cluster = kDefaultCluster;
+  uint32_t replicas = 3;               // 1 .. 16
+  uint64_t memory_bytes = 256u << 20;  // 64 MiB .. 1 TiB
+  uint64_t capacity_bytes = 0;         // 0: the disk's
+  bool insecure = false;
+};
+
+// kInvalidArgument: bounds, or a node that is no member.
+Status CheckNodeServiceOptions(const NodeServiceOptions& options);
+
+class NodeService {
+ public:
+  // Takes requests when it returns.
+  static Result<std::unique_ptr<NodeService>> Start(const NodeServiceOptions& options);
+  virtual ~NodeService() = default;
+
+  virtual const std::string& listen_address() const = 0;
+  // Serves until SIGTERM or SIGINT comes, then ends what runs and makes everything durable.
+  virtual Status Run() = 0;
+};
+
+}  // namespace kvfs::tools
