@@ -1,0 +1,73 @@
+"""kvfsd and `kvfs mount --peers` as commands: what they refuse, say and leave."""
+
+import os
+import unittest
+
+import cluster_harness
+import harness
+from cluster_harness import Cluster, binary, run
+
+
+class Commands(unittest.TestCase):
+    def refused(self, command, *words):
+        done = run(command, check=False, timeout=60)
+        self.assertEqual(done.returncode, 1, done.stdout)
+        for word in words:
+            self.assertIn(word, done.stdout)
+
+    def test_help_and_version(self):
+        self.assertIn("--members", run([binary("kvfsd"), "--help"]).stdout)
+        self.assertIn("kvfsd", run([binary("kvfsd"), "--version"]).stdout)
+
+    def test_wrong_command_lines_change_nothing(self):
+        base = cluster_harness.make_base()
+        data = os.path.join(base, "data")
+        good = [binary("kvfsd"), "--data", data, "--node-id", "1"]
+        self.refused(good, "--members")
+        self.refused(good + ["--members", "1=nowhere"], "'1=nowhere'")
+        self.refused(good + ["--members", "2=127.0.0.1:7102"], "node 1")
+        self.refused(good + ["--members", "1=127.0.0.1:7101", "--replicas", "0"], "replicas")
+        self.refused(good + ["--members", "1=127.0.0.1:7101", "--memory", "1"], "memory")
+        self.refused([binary("kvfs"), "mount", "--peers", "nowhere", base], "--peers")
+        self.assertFalse(os.path.exists(data))
+
+    def test_does_not_listen_for_others_without_keys(self):
+        base = cluster_harness.make_base()
+        command = [binary("kvfsd"), "--data", os.path.join(base, "data"), "--node-id", "1",
+                   "--members", "1=0.0.0.0:7101"]
+        self.refused(command, "can be reached by others")
+
+    def test_refuses_the_data_of_another(self):
+        cluster = Cluster(1).start_all()
+        self.refused(cluster.command(1), "in use")
+        cluster.stop(1)
+        other = cluster.command(1)
+        other[other.index("--cluster") + 1] = "another"
+        self.refused(other, "another cluster")
+        node = cluster.command(1)
+        node[node.index("--node-id") + 1] = "2"
+        node[node.index("--members") + 1] = "2=127.0.0.1:7102"
+        self.refused(node, "node 1")
+        alone = harness.Mount()
+        self.refused([binary("kvfs"), "mount", "--peers", cluster.peers, "--data", cluster.data(1),
+                      alone.path], "holds a store")
+        cluster.start(1)
+        cluster.stop(1)
+
+    def test_one_node_is_a_cluster(self):
+        cluster = Cluster(1).start_all()
+        mount = cluster.mount()
+        with open(os.path.join(mount.path, "file"), "w") as file:
+            file.write("hello")
+        mount.stop()
+        cluster.stop(1)
+        cluster.start(1)
+        mount.start()
+        with open(os.path.join(mount.path, "file")) as file:
+            self.assertEqual(file.read(), "hello")
+        mount.stop()
+        cluster.stop(1)
+
+
+if __name__ == "__main__":
+    harness.main()

@@ -1,0 +1,142 @@
+"""Three nodes hold one filesystem. Each of them is killed while programs work on a mount of it,
+and started again: nothing fails, nothing is lost."""
+
+import os
+import subprocess
+import threading
+import time
+import unittest
+
+import cluster_harness
+import harness
+from cluster_harness import Cluster, binary, run, wait_for
+from harness import compare_trees
+
+
+class ThreeNodes(unittest.TestCase):
+    @classmethod
+    def setUpClass(cls):
+        cls.base = cluster_harness.make_base()
+        cls.source = os.path.join(cls.base, "source")
+        os.makedirs(cls.source)
+        for name in ("doc", "kvcore", "fs", "tests/fuse"):
+            target = os.path.join(cls.source, name)
+            os.makedirs(os.path.dirname(target), exist_ok=True)
+            run(["cp", "-a", os.path.join(harness.SOURCE, name), target])
+        with open(os.path.join(cls.source, "large"), "wb") as file:
+            for _ in range(12):
+                file.write(os.urandom(1 << 20))
+        cls.repository = os.path.join(cls.base, "repository")
+        git = ["git", "-C", cls.repository, "-c", "user.name=t", "-c", "user.email=t@t"]
+        run(["cp", "-a", cls.source, cls.repository])
+        run(["git", "init", "-q", cls.repository])
+        run(git + ["add", "-A"])
+        run(git + ["commit", "-q", "-m", "all of it"])
+
+    def setUp(self):
+        self.cluster = Cluster().start_all()
+        self.mount = self.cluster.mount()
+        self.addCleanup(harness.tear_down, self.cluster.base)
+
+    def path(self, *names):
+        return os.path.join(self.mount.path, *names)
+
+    def check(self):
+        """fsck finds nothing, also once everything is read again from the nodes."""
+        run([binary("kvfs-admin"), "fsck", self.mount.data], timeout=300)
+
+    def test_the_tools_people_keep_trees_with(self):
+        run(["cp", "-a", self.source, self.path("copy")], timeout=600)
+        compare_trees(self, self.source, self.path("copy"))
+        run(f"tar -C {self.source} -cf - . | (mkdir {self.path('tar')} && tar -C {self.path('tar')} -xpf -)",
+            timeout=600)
+        compare_trees(self, self.source, self.path("tar"), without=(b"",))
+        run(["git", "clone", "-q", self.repository, self.path("clone")], timeout=600)
+        run(["git", "-C", self.path("clone"), "fsck", "--strict"], timeout=300)
+        self.assertEqual(run(["git", "-C", self.path("clone"), "status", "--porcelain"]).stdout, "")
+        os.rename(self.path("copy"), self.path("tar", "moved"))
+        os.link(self.path("tar", "large"), self.path("clone", "link"))
+        run(["mv", self.path("tar", "moved", "doc"), self.path("doc")])
+        run(["rm", "-r", self.path("tar", "moved", "kvcore")], timeout=300)
+        compare_trees(self, os.path.join(self.source, "doc"), self.path("doc"))
+        self.check()
+        self.mount.remount()
+        compare_trees(self, os.path.join(self.source, "fs"), self.path("tar", "fs"))
+        self.check()
+        self.mount.stop()
+        for node in (1, 2, 3):
+            self.cluster.stop(node)
+
+    def test_one_node_after_the_other_is_killed(self):
+        failures = []
+        finished = threading.Event()
+        copies = []
+
+        def work():
+            """Copies and reads until told to stop, whatever becomes of the nodes."""
+            number = 0
+            while not finished.is_set():
+                target = self.path(f"copy{number}")
+                for command in (["cp", "-a", self.source, target], ["diff", "-r", self.source, target]):
+                    done = subprocess.run(command, stdout=subprocess.PIPE, stderr=subprocess.STDOUT,
+                                          text=True, errors="replace")
+                    if done.returncode != 0:
+                        failures.append(f"{command}: {done.stdout[-2000:]}")
+                        return
+                copies.append(target)
+                number += 1
+
+        worker = threading.Thread(target=work)
+        worker.start()
+        try:
+            for node in (1, 2, 3):
+                done = len(copies)
+                self.cluster.kill(node)
+                # Work that began after the kill comes to its end without the node.
+                wait_for("a copy to be made and compared while a node is away",
+                         lambda: failures or len(copies) >= done + 2, 240)
+                self.cluster.start(node)
+                wait_for("a copy to be made and compared afterwards",
+                         lambda: failures or len(copies) >= done + 3, 240)
+                if failures:
+                    break
+        finally:
+            finished.set()
+            worker.join(240)
+        self.assertFalse(worker.is_alive(), "the worker hangs")
+        self.assertEqual(failures, [])
+        self.assertGreaterEqual(len(copies), 9)
+        self.check()
+        self.mount.remount()
+        for copy in copies:
+            compare_trees(self, self.source, copy)
+        self.check()
+        self.mount.stop()
+
+    def test_the_mount_outlives_every_node(self):
+        """All nodes at once: what was acknowledged is there when they are back."""
+        run(["cp", "-a", os.path.join(self.source, "doc"), self.path("doc")], timeout=300)
+        for node in (1, 2, 3):
+            self.cluster.kill(node)
+        began = time.monotonic()
+        with self.assertRaises(OSError):
+            os.mkdir(self.path("nobody"))
+        self.assertLess(time.monotonic() - began, 90, "an operation without nodes must end")
+        for node in (1, 2, 3):
+            self.cluster.start(node)
+        wait_for("the mount to go on", lambda: self.can_write(), 60)
+        compare_trees(self, os.path.join(self.source, "doc"), self.path("doc"))
+        self.check()
+        self.mount.stop()
+
+    def can_write(self):
+        try:
+            with open(self.path("again"), "w") as file:
+                file.write("again")
+            return True
+        except OSError:
+            return False
+
+
+if __name__ == "__main__":
+    harness.main()
