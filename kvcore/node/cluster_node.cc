@@ -121,7 +121,13 @@ Task<Status> ClusterNode::Start(env::MessageBus* bus) {
   repair.partition_bits = options_.partition_bits;
   repair_ =
       std::make_unique<replication::ChunkRepair>(repair, placement_, rpc_.get(), chunks_.get());
+  replication::RebuilderOptions rebuild;
+  rebuild.self = options_.self;
+  rebuilder_ = std::make_unique<replication::Rebuilder>(rebuild, placement_, home_.get(),
+                                                        rpc_.get(), env_.random, env_.scheduler);
+  rebuilder_->Start();
   tasks_.Start(Repair());
+  tasks_.Start(Tidy());
   co_return Status::Ok();
 }
 
@@ -131,6 +137,16 @@ Task<bool> ClusterNode::Wait(int64_t micros) {
     co_await env::SleepFor(env_.scheduler, std::min(micros, kLook));
   }
   co_return !stopping_;
+}
+
+Task<void> ClusterNode::Tidy() {
+  while (true) {
+    const bool goes_on = co_await Wait(options_.tidy_micros);
+    if (!goes_on) {
+      co_return;
+    }
+    (void)(co_await home_->Tidy()).ok();  // else the next time
+  }
 }
 
 Task<void> ClusterNode::Repair() {
@@ -174,10 +190,12 @@ Task<Result<Bytes>> ClusterNode::Serve(env::NodeId from, Method method, Bytes bo
 Task<void> ClusterNode::Stop() {
   stopping_ = true;
   if (rpc_ != nullptr) {
-    // Both at once: what one of them waits for is ended by the other.
+    // All at once: what one of them waits for is ended by the other.
     Task<void> primary = primary_->Close();
+    Task<void> rebuilder = rebuilder_->Close();
     co_await rpc_->Close();
     co_await primary;
+    co_await rebuilder;
   }
   co_await tasks_.Drain();
 }

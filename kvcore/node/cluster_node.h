@@ -20,6 +20,7 @@
 #include "kvcore/replication/home.h"
 #include "kvcore/replication/number_source.h"
 #include "kvcore/replication/placement.h"
+#include "kvcore/replication/rebuilder.h"
 #include "kvcore/replication/replicated_primary.h"
 #include "kvcore/replication/service.h"
 #include "kvcore/replication/storage_service.h"
@@ -38,6 +39,8 @@ struct ClusterNodeOptions {
   // where too few others have answered.
   int64_t repair_after_micros = 2'000'000;
   int64_t repair_again_micros = 10'000'000;
+  // How often partitions that lie idle are made durable (Home::Tidy).
+  int64_t tidy_micros = 60'000'000;
 };
 
 class ClusterNode {
@@ -66,6 +69,7 @@ class ClusterNode {
               const replication::Placement* placement);
   Task<Status> Identify(const std::string& directory);
   Task<void> Repair();
+  Task<void> Tidy();
   // False: the node is stopping.
   Task<bool> Wait(int64_t micros);
   Task<Result<Bytes>> Serve(env::NodeId from, replication::Method method, Bytes body);
@@ -82,6 +86,7 @@ class ClusterNode {
   std::unique_ptr<Rpc> rpc_;
   std::unique_ptr<replication::Home> home_;
   std::unique_ptr<replication::ReplicatedPrimary> primary_;
+  std::unique_ptr<replication::Rebuilder> rebuilder_;
   std::unique_ptr<replication::ChunkHome> chunks_;
   std::unique_ptr<replication::Service> service_;
   std::unique_ptr<replication::StorageService> storage_;

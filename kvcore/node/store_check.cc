@@ -62,7 +62,8 @@ class Checker {
     switch (parsed.kind) {
       case KeyKind::kNodeLocal:
         if (parsed.ck != "identity" && parsed.ck != "dots" && parsed.ck != "inodes" &&
-            parsed.ck != "lives" && !parsed.ck.starts_with("promise")) {
+            parsed.ck != "lives" && !parsed.ck.starts_with("promise") &&
+            !parsed.ck.starts_with("unsynced")) {
           Report("unknown-note", "a note of an unknown name", key);
         }
         break;

@@ -5,6 +5,7 @@
 
 #include <algorithm>
 #include <cstring>
+#include <fstream>
 #include <optional>
 #include <thread>
 #include <utility>
@@ -39,6 +40,16 @@ const NodeAddress* Find(const NodeServiceOptions& options) {
     }
   }
   return nullptr;
+}
+
+// What was left unsynced in another boot of this machine may be lost.
+Result<Bytes> BootId() {
+  std::ifstream file("/proc/sys/kernel/random/boot_id");
+  Bytes id;
+  if (!std::getline(file, id) || id.empty()) {
+    return Status::IoError("cannot read /proc/sys/kernel/random/boot_id");
+  }
+  return id;
 }
 
 transport::ClusterId ToClusterId(const Bytes& id) {
@@ -79,6 +90,7 @@ class NodeServiceImpl final : public NodeService {
     node.cluster_id = cluster;
     node.self = options_.node;
     node.partition_bits = kPartitionBits;
+    KVFS_ASSIGN_OR_RETURN(node.home.boot_id, BootId());
     node.members.set_replicas(options_.replicas);
     node.members.set_partition_bits(kPartitionBits);
     KVFS_RETURN_IF_ERROR(MakeDirectories(options_.data));
