@@ -24,7 +24,7 @@ class Commands(unittest.TestCase):
         data = os.path.join(base, "data")
         good = [binary("kvfsd"), "--data", data, "--node-id", "1"]
         self.refused(good, "--members")
-        self.refused(good + ["--members", "1=nowhere"], "'1=nowhere'")
+        self.refused(good + ["--members", "1=nowhere"], "'nowhere'")
         self.refused(good + ["--members", "2=127.0.0.1:7102"], "node 1")
         self.refused(good + ["--members", "1=127.0.0.1:7101", "--replicas", "0"], "replicas")
         self.refused(good + ["--members", "1=127.0.0.1:7101", "--memory", "1"], "memory")
@@ -39,7 +39,7 @@ class Commands(unittest.TestCase):
 
     def test_refuses_the_data_of_another(self):
         cluster = Cluster(1).start_all()
-        self.refused(cluster.command(1), "in use")
+        self.refused(cluster.command(1), "locked by kvfsd, node 1")
         cluster.stop(1)
         other = cluster.command(1)
         other[other.index("--cluster") + 1] = "another"

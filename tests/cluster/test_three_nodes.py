@@ -48,7 +48,7 @@ class ThreeNodes(unittest.TestCase):
     def test_the_tools_people_keep_trees_with(self):
         run(["cp", "-a", self.source, self.path("copy")], timeout=600)
         compare_trees(self, self.source, self.path("copy"))
-        run(f"tar -C {self.source} -cf - . | (mkdir {self.path('tar')} && tar -C {self.path('tar')} -xpf -)",
+        run(f"tar --format=posix -C {self.source} -cf - . | (mkdir {self.path('tar')} && tar -C {self.path('tar')} -xpf -)",
             timeout=600)
         compare_trees(self, self.source, self.path("tar"), without=(b"",))
         run(["git", "clone", "-q", self.repository, self.path("clone")], timeout=600)
