@@ -409,22 +409,27 @@ Task<Result<std::vector<WorkItem>>> ClusterClient::DueWork(int64_t now_millis, u
 
 Task<Result<SpaceInfo>> ClusterClient::Space() {
   const auto answers = co_await AskAll(Method::kSpace);
-  const uint64_t replicas = std::min<uint64_t>(options_.replicas, parts_.nodes.size());
   SpaceInfo space;
   Status last;
-  bool any = false;
+  uint64_t answered = 0;
   for (const auto& answer : answers) {
     pb::SpaceReply reply;
     if (!answer.ok()) {
       last = answer.status();
     } else if (reply.ParseFromString(*answer)) {
-      any = true;
-      space.total_bytes += reply.total_bytes() / replicas;
-      space.available_bytes += reply.available_bytes() / replicas;
+      ++answered;
+      space.total_bytes += reply.total_bytes();
+      space.available_bytes += reply.available_bytes();
     }
   }
-  if (!any) {
+  if (answered == 0) {
     co_return last;
+  }
+  // A node that is away counts as the others do: files do not grow because it is.
+  const uint64_t nodes = parts_.nodes.size();
+  const uint64_t replicas = std::min<uint64_t>(options_.replicas, nodes);
+  for (uint64_t* bytes : {&space.total_bytes, &space.available_bytes}) {
+    *bytes = *bytes / answered * nodes / replicas;
   }
   co_return space;
 }

@@ -395,6 +395,12 @@ TEST_F(ClusterTest, SpaceIsThatOfOneCopy) {
   EXPECT_NEAR(static_cast<double>(space->total_bytes), static_cast<double>(one->total_bytes),
               static_cast<double>(one->total_bytes) / 100);
   EXPECT_TRUE(cluster_.Run(cluster_.client()->Sync()).ok());
+  cluster_.Kill(0);
+  const auto less = cluster_.Run(cluster_.client()->Space());
+  ASSERT_TRUE(less.ok());
+  EXPECT_NEAR(static_cast<double>(less->total_bytes), static_cast<double>(one->total_bytes),
+              static_cast<double>(one->total_bytes) / 100);
+  EXPECT_TRUE(cluster_.Run(cluster_.client()->Sync()).ok());  // two of three
 }
 
 }  // namespace

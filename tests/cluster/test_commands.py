@@ -1,6 +1,7 @@
 """kvfsd and `kvfs mount --peers` as commands: what they refuse, say and leave."""
 
 import os
+import signal
 import unittest
 
 import cluster_harness
@@ -53,6 +54,38 @@ class Commands(unittest.TestCase):
                       alone.path], "holds a store")
         cluster.start(1)
         cluster.stop(1)
+
+    def test_a_daemon_in_the_background(self):
+        cluster = Cluster(1).start_all()
+        mount = harness.Mount(base=os.path.join(cluster.base, "mnt"))
+        command = [binary("kvfs"), "mount", "--peers", cluster.peers, "--cluster", cluster.name,
+                   "--data", mount.data, mount.path]
+        run(command, timeout=60)
+        self.assertTrue(harness.is_mounted(mount.path))
+        self.refused(command, "in use")
+        with open(os.path.join(mount.path, "file"), "w") as file:
+            file.write("hello")
+        # The supervisor brings a killed daemon back.
+        os.kill(mount.pid(), signal.SIGKILL)
+        cluster_harness.wait_for("the mount to be back", lambda: self.reads(mount, "hello"))
+        self.assertIn("no problems", run([binary("kvfs-admin"), "fsck", mount.path]).stdout)
+        run([binary("kvfs"), "umount", mount.path])
+        self.assertFalse(harness.is_mounted(mount.path))
+        cluster.stop(1)
+
+    def reads(self, mount, text):
+        try:
+            with open(os.path.join(mount.path, "file")) as file:
+                return file.read() == text
+        except OSError:
+            return False
+
+    def test_no_node_answers(self):
+        mount = harness.Mount()
+        [port] = cluster_harness.free_ports(1)
+        self.refused([binary("kvfs"), "mount", "--peers", f"127.0.0.1:{port}", "--data", mount.data,
+                      mount.path], "no node of the cluster kvfs answers")
+        self.assertFalse(harness.is_mounted(mount.path))
 
     def test_one_node_is_a_cluster(self):
         cluster = Cluster(1).start_all()

@@ -67,6 +67,45 @@ class ThreeNodes(unittest.TestCase):
         for node in (1, 2, 3):
             self.cluster.stop(node)
 
+    def test_two_mounts_see_each_other(self):
+        other = self.cluster.mount("other")
+        there = lambda *names: os.path.join(other.path, *names)
+        os.makedirs(self.path("dir", "below"))
+        for text in ("one", "two, longer", "3"):
+            with open(self.path("dir", "file"), "w") as file:
+                file.write(text)
+            # Names after a second at the latest; what an open finds, was there at the last close.
+            wait_for("the name to be seen", lambda: os.path.exists(there("dir", "file")), 10)
+            wait_for("the size to be seen",
+                     lambda: os.stat(there("dir", "file")).st_size == len(text), 10)
+            with open(there("dir", "file")) as file:
+                self.assertEqual(file.read(), text)
+        os.rename(there("dir", "file"), there("dir", "below", "moved"))
+        wait_for("the move to be seen",
+                 lambda: os.listdir(self.path("dir", "below")) == ["moved"], 10)
+        os.remove(self.path("dir", "below", "moved"))
+        wait_for("the removal to be seen", lambda: os.listdir(there("dir", "below")) == [], 10)
+        # Both at once: exactly one of them makes each name.
+        made = []
+
+        def make(root):
+            for number in range(100):
+                try:
+                    os.close(os.open(os.path.join(root, f"name{number}"), os.O_CREAT | os.O_EXCL))
+                    made.append(number)
+                except FileExistsError:
+                    pass
+
+        makers = [threading.Thread(target=make, args=(root,)) for root in (self.path(), there())]
+        for maker in makers:
+            maker.start()
+        for maker in makers:
+            maker.join(120)
+        self.assertEqual(sorted(made), list(range(100)))
+        other.stop()
+        self.check()
+        self.mount.stop()
+
     def test_one_node_after_the_other_is_killed(self):
         failures = []
         finished = threading.Event()
