@@ -76,11 +76,23 @@ std::vector<env::NodeId> ChunkClient::HomesOf(const ChunkId& id) const {
       replication::PartitionOf(replication::PlaceOf(id), options_.partition_bits));
 }
 
+Task<Result<Bytes>> ChunkClient::CallAgain(env::NodeId home, Method method,
+                                           std::shared_ptr<const Bytes> body, int64_t micros) {
+  const int64_t began = clock_->MonotonicMicros();
+  Bytes first = *body;
+  auto answer = co_await peers_->Call(home, method, std::move(first), micros);
+  const int64_t left = micros - (clock_->MonotonicMicros() - began);
+  if (answer.status().code() == Code::kOutcomeUnknown && left > micros / 2) {
+    Bytes second = *body;
+    auto again = co_await peers_->Call(home, method, std::move(second), left);
+    co_return again;
+  }
+  co_return answer;
+}
+
 Task<void> ChunkClient::PutAt(env::NodeId home, std::shared_ptr<const Bytes> body,
                               std::shared_ptr<Round> round) {
-  Bytes copy = *body;
-  const auto answer =
-      co_await peers_->Call(home, Method::kPutChunk, std::move(copy), options_.put_micros);
+  const auto answer = co_await CallAgain(home, Method::kPutChunk, body, options_.put_micros);
   Result<pb::PutChunkReply> reply = pb::PutChunkReply();
   if (!answer.ok()) {
     reply = answer.status();
@@ -168,9 +180,8 @@ Task<Status> ChunkClient::Put(std::vector<ChunkPut> puts, replication::PkState s
 }
 
 Task<void> ChunkClient::DropAt(env::NodeId home, std::shared_ptr<const Bytes> body) {
-  Bytes copy = *body;
-  (void)(co_await peers_->Call(home, Method::kDropChunk, std::move(copy), options_.drop_micros))
-      .ok();
+  const auto dropped = co_await CallAgain(home, Method::kDropChunk, body, options_.drop_micros);
+  (void)dropped.ok();
 }
 
 Task<void> ChunkClient::Drop(std::vector<ChunkDrop> drops, replication::PkState stamp) {

@@ -60,6 +60,10 @@ class ChunkClient {
   std::vector<env::NodeId> HomesOf(const ChunkId& id) const;
   Task<Status> PutOne(replication::pb::PutChunkRequest request, int64_t deadline);
   Task<std::shared_ptr<Round>> PutOnce(std::vector<env::NodeId> homes, Bytes body);
+  // Puts and drops may come twice, so where the home has started anew meanwhile, and the first call
+  // went to its former life, there is time for a second.
+  Task<Result<Bytes>> CallAgain(env::NodeId home, replication::Method method,
+                                std::shared_ptr<const Bytes> body, int64_t micros);
   Task<void> PutAt(env::NodeId home, std::shared_ptr<const Bytes> body,
                    std::shared_ptr<Round> round);
   Task<void> DropAt(env::NodeId home, std::shared_ptr<const Bytes> body);
