@@ -9,7 +9,9 @@
 #include <atomic>
 #include <map>
 #include <memory>
+#include <mutex>
 #include <optional>
+#include <set>
 #include <vector>
 
 #include "kvcore/client/chunk_client.h"
@@ -77,7 +79,10 @@ class ClusterClient final : public Client {
   Task<Status> LoadInfo();
   int64_t Deadline() const { return parts_.clock->MonotonicMicros() + options_.timeout_micros; }
   int64_t Left(int64_t deadline) const { return deadline - parts_.clock->MonotonicMicros(); }
-  OpId NewOp() { return {session_, sequence_.fetch_add(1, std::memory_order_relaxed)}; }
+  OpId NewOp();
+  // Nobody will ask any more what became of it.
+  void Settle(OpId op);
+  uint64_t SettledBelow();
   Task<void> Pause();
 
   // What is asked for as it is when nothing that has happened is still to be written there. The
@@ -93,6 +98,8 @@ class ClusterClient final : public Client {
   Task<std::optional<CommitResult>> TryMany(const std::vector<Txn>* txns, bool sync,
                                             int64_t deadline, Undecided* undecided);
   Task<CommitResult> SubmitAs(Txn txn, OpId op, bool sync, int64_t deadline);
+  // Under a name of its own, which is settled when this returns.
+  Task<CommitResult> SubmitOnce(Txn txn, bool sync, int64_t deadline);
   Task<void> WithdrawAll(const std::vector<Txn>* txns, OpId op, int64_t deadline);
   // Carries out what has happened and takes away what has not of the intents in the pk; what is
   // open is waited for, and aborted when that has gone on for too long.
@@ -109,7 +116,9 @@ class ClusterClient final : public Client {
   const Parts parts_;
   StoreInfo info_;  // not changed once Open has returned
   const uint64_t session_;
-  std::atomic<uint64_t> sequence_{1};
+  std::mutex ops_mutex_;  // guards the two below
+  uint64_t last_sequence_ = 0;
+  std::set<uint64_t> open_ops_;  // that are not settled
   std::atomic<bool> has_unsynced_chunks_{false};
   versioning::HybridClock hybrid_clock_;
   GuardedPeers peers_;

@@ -92,9 +92,32 @@ Task<CommitResult> ClusterClient::Submit(Commit commit) {
 }
 
 Task<CommitResult> ClusterClient::SubmitAs(Txn txn, OpId op, bool sync, int64_t deadline) {
-  CommitResult result = co_await coordinator_.Submit(std::move(txn), op, true, sync,
-                                                     std::max<int64_t>(Left(deadline), 1));
+  CommitResult result = co_await coordinator_.Submit(
+      std::move(txn), op, true, sync, std::max<int64_t>(Left(deadline), 1), SettledBelow());
   co_return result;
+}
+
+Task<CommitResult> ClusterClient::SubmitOnce(Txn txn, bool sync, int64_t deadline) {
+  const OpId op = NewOp();
+  CommitResult result = co_await SubmitAs(std::move(txn), op, sync, deadline);
+  Settle(op);
+  co_return result;
+}
+
+OpId ClusterClient::NewOp() {
+  std::lock_guard lock(ops_mutex_);
+  open_ops_.insert(++last_sequence_);
+  return {session_, last_sequence_};
+}
+
+void ClusterClient::Settle(OpId op) {
+  std::lock_guard lock(ops_mutex_);
+  open_ops_.erase(op.sequence);
+}
+
+uint64_t ClusterClient::SettledBelow() {
+  std::lock_guard lock(ops_mutex_);
+  return open_ops_.empty() ? last_sequence_ + 1 : *open_ops_.begin();
 }
 
 // ---- one pk ----------------------------------------------------------------
@@ -104,7 +127,7 @@ Task<CommitResult> ClusterClient::SubmitOne(Txn txn, bool sync, int64_t deadline
   Undecided undecided;
   while (true) {
     Txn copy = txn;
-    CommitResult result = co_await SubmitAs(std::move(copy), NewOp(), sync, deadline);
+    CommitResult result = co_await SubmitOnce(std::move(copy), sync, deadline);
     if (!MetIntent(result)) {
       if (result.status.code() == Code::kConflict) {
         --result.failed_assert;
@@ -142,7 +165,7 @@ Task<std::optional<CommitResult>> ClusterClient::TryMany(const std::vector<Txn>*
   const Bytes& deciding_pk = txns->front().pk;
   std::vector<Task<CommitResult>> preparing;
   for (size_t i = 1; i < txns->size(); ++i) {
-    preparing.push_back(SubmitAs(Prepare((*txns)[i], deciding_pk, op), NewOp(), sync, deadline));
+    preparing.push_back(SubmitOnce(Prepare((*txns)[i], deciding_pk, op), sync, deadline));
   }
   std::vector<CommitResult> prepared;
   for (Task<CommitResult>& task : preparing) {
@@ -169,6 +192,7 @@ Task<std::optional<CommitResult>> ClusterClient::TryMany(const std::vector<Txn>*
     }
   }
   if (refused.has_value() || met.has_value()) {
+    Settle(op);  // it will not be submitted, so it is as good as aborted
     co_await WithdrawAll(txns, op, deadline);
     if (refused.has_value()) {
       co_return refused;
@@ -184,9 +208,10 @@ Task<std::optional<CommitResult>> ClusterClient::TryMany(const std::vector<Txn>*
   decide.asserts.insert(decide.asserts.begin(), AssertNoIntent());
   CommitResult result = co_await SubmitAs(std::move(decide), op, sync, deadline);
   if (result.status.code() == Code::kOutcomeUnknown) {
-    co_return result;  // whoever meets the intents finds out
+    co_return result;  // whoever meets the intents asks what became of it, so it is not settled
   }
   if (!result.status.ok()) {
+    Settle(op);
     co_await WithdrawAll(txns, op, deadline);
     if (!MetIntent(result)) {
       if (result.status.code() == Code::kConflict) {
@@ -207,12 +232,17 @@ Task<std::optional<CommitResult>> ClusterClient::TryMany(const std::vector<Txn>*
     Intent intent;
     intent.op = op;
     intent.txn = (*txns)[i];
-    carrying.push_back(SubmitAs(Carry((*txns)[i].pk, intent), NewOp(), sync, deadline));
+    carrying.push_back(SubmitOnce(Carry((*txns)[i].pk, intent), sync, deadline));
   }
+  bool all_carried = true;
   for (Task<CommitResult>& task : carrying) {
     const CommitResult carried = co_await task;
+    all_carried &= carried.status.ok() || carried.status.code() == Code::kConflict;
     // Zero where somebody else was faster.
     result.versions.push_back(carried.versions.empty() ? VersionId{} : carried.versions[0]);
+  }
+  if (all_carried) {  // else there are intents left, whose finders ask
+    Settle(op);
   }
   co_return result;
 }
@@ -220,7 +250,7 @@ Task<std::optional<CommitResult>> ClusterClient::TryMany(const std::vector<Txn>*
 Task<void> ClusterClient::WithdrawAll(const std::vector<Txn>* txns, OpId op, int64_t deadline) {
   std::vector<Task<CommitResult>> withdrawing;
   for (size_t i = 1; i < txns->size(); ++i) {
-    withdrawing.push_back(SubmitAs(Withdraw((*txns)[i].pk, op), NewOp(), false, deadline));
+    withdrawing.push_back(SubmitOnce(Withdraw((*txns)[i].pk, op), false, deadline));
   }
   for (Task<CommitResult>& task : withdrawing) {
     (void)(co_await task).status.ok();  // what stays is aborted by whoever meets it
@@ -275,7 +305,7 @@ Task<Result<ClusterClient::Decision>> ClusterClient::DecideNow(const Intent* int
 
 Task<Status> ClusterClient::Carried(Bytes pk, const Intent* intent, int64_t deadline) {
   Txn carry = Carry(pk, *intent);
-  const CommitResult carried = co_await SubmitAs(std::move(carry), NewOp(), false, deadline);
+  const CommitResult carried = co_await SubmitOnce(std::move(carry), false, deadline);
   if (carried.status.code() == Code::kConflict) {
     co_return Status::Ok();  // somebody else was faster
   }
@@ -312,8 +342,7 @@ Task<Status> ClusterClient::ClearIntents(Bytes pk, Undecided* undecided, int64_t
         KVFS_CO_RETURN_IF_ERROR(carried);
       } else if (decision == Decision::kAborted) {
         Txn withdraw = Withdraw(pk, intent.op);
-        const CommitResult withdrawn =
-            co_await SubmitAs(std::move(withdraw), NewOp(), false, deadline);
+        const CommitResult withdrawn = co_await SubmitOnce(std::move(withdraw), false, deadline);
         if (!withdrawn.status.ok() && withdrawn.status.code() != Code::kConflict) {
           co_return Status::Unavailable(withdrawn.status.message());
         }

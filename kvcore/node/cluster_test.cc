@@ -76,6 +76,23 @@ TEST_F(ClusterTest, ItemsAreReadBack) {
   EXPECT_EQ(Get("dir", "a"), "-");
 }
 
+TEST_F(ClusterTest, OutcomesAreForgottenOnceTheyAreSettled) {
+  for (int i = 0; i < 200; ++i) {
+    ASSERT_TRUE(Submit(Of({Put("dir", "a", std::to_string(i))})).ok());
+    ASSERT_TRUE(Submit(Of({Put("dir", "b", "1"), Put("other", "b", "2")})).ok());
+  }
+  RunFor(1000);
+  for (const char* pk : {"dir", "other"}) {
+    const Bytes prefix = replication::PkPrefix(pk);
+    const auto entries = cluster_.node(0)->store()->Scan(prefix, replication::PrefixEnd(prefix));
+    size_t count = 0;
+    for (; entries->Valid(); entries->Next()) {
+      ++count;
+    }
+    EXPECT_LT(count, 100u) << pk;
+  }
+}
+
 TEST_F(ClusterTest, AssertsAreNumberedAsTheirUserWroteThem) {
   Txn txn = Put("dir", "a", "1");
   txn.asserts.push_back({Assert::Kind::kAbsent, "a", {}});

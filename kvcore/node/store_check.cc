@@ -93,6 +93,7 @@ class Checker {
         break;
       }
       case KeyKind::kOutcome:
+      case KeyKind::kExpired:
         break;
       case KeyKind::kPkWork:
         CheckVersions(key, entry.value());

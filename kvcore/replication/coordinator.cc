@@ -58,7 +58,7 @@ Coordinator::Coordinator(const CoordinatorOptions& options, const Placement* pla
       tasks_(scheduler) {}
 
 Task<CommitResult> Coordinator::Submit(Txn txn, OpId op, bool first_attempt, bool sync,
-                                       int64_t timeout_micros) {
+                                       int64_t timeout_micros, uint64_t settled) {
   CommitResult result;
   const std::vector<env::NodeId> homes =
       placement_->HomesOf(PartitionOf(PlaceOf(txn.pk), options_.partition_bits));
@@ -74,7 +74,9 @@ Task<CommitResult> Coordinator::Submit(Txn txn, OpId op, bool first_attempt, boo
     if (turn > 0 && turn % homes.size() == 0) {
       co_await env::SleepFor(scheduler_, std::min(options_.retry_micros, left));
     }
-    Bytes body = ToProto(txn, op, attempt, sync).SerializeAsString();
+    pb::SubmitRequest request = ToProto(txn, op, attempt, sync);
+    request.set_settled(settled);
+    Bytes body = request.SerializeAsString();
     const auto answer =
         co_await peers_->Call(homes[turn % homes.size()], Method::kSubmit, std::move(body),
                               std::min(options_.attempt_micros, left));

@@ -33,8 +33,9 @@ class Coordinator {
   // `op` names the transaction: whoever submits it again with the same name learns what became of
   // it. `first_attempt` false: it may have been submitted before. kOutcomeUnknown after
   // `timeout_micros`: submit it again; kUnavailable: it certainly did not and will not happen.
-  Task<CommitResult> Submit(Txn txn, OpId op, bool first_attempt, bool sync,
-                            int64_t timeout_micros);
+  // `settled`: operations of the session with lower sequences are, and may be forgotten.
+  Task<CommitResult> Submit(Txn txn, OpId op, bool first_attempt, bool sync, int64_t timeout_micros,
+                            uint64_t settled = 0);
 
   // The items of some keys of one pk as they are at one moment, in the order of `cks`:
   // linearizable.

@@ -143,6 +143,12 @@ Bytes OutcomeCk(const OpId& id) {
   return ck;
 }
 
+Bytes ExpiredCk(uint64_t session) {
+  Bytes ck = kExpiredCk;
+  PutBigEndian64(&ck, session);
+  return ck;
+}
+
 bool IsOutcomeCk(ByteView ck) { return ck.starts_with(kOutcomeCk) && ck.size() == kOutcomeCkBytes; }
 
 Bytes PrefixEnd(ByteView prefix) {
@@ -200,6 +206,9 @@ Result<ParsedKey> ParseKey(ByteView key, bool check_place) {
     parsed.kind = KeyKind::kState;
   } else if (IsOutcomeCk(parsed.ck)) {
     parsed.kind = KeyKind::kOutcome;
+  } else if (parsed.ck.starts_with(kExpiredCk) &&
+             parsed.ck.size() == sizeof(kExpiredCk) - 1 + sizeof(uint64_t)) {
+    parsed.kind = KeyKind::kExpired;
   } else if (parsed.ck.starts_with(kPkWorkCk)) {
     KVFS_RETURN_IF_ERROR(DecodePkWorkCk(parsed.ck).status());
     parsed.kind = KeyKind::kPkWork;

@@ -35,6 +35,9 @@ inline constexpr char kStateCk = '\x00';  // (epoch, seq) of the pk
 inline constexpr char kOutcomeCk[] =
     "\xff"
     "o";  // + session | sequence
+inline constexpr char kExpiredCk[] =
+    "\xff"
+    "e";  // + session: up to where its outcomes are forgotten
 inline constexpr char kPkWorkCk[] =
     "\xff"
     "w";  // + due | kind | id: a line of the work index, where pk has several homes
@@ -78,6 +81,7 @@ Bytes WorkCk(const WorkKey& work);
 // What became of an operation on the pk.
 Bytes OutcomeKey(ByteView pk, const OpId& id);
 Bytes OutcomeCk(const OpId& id);
+Bytes ExpiredCk(uint64_t session);
 // Of the kind that OutcomeCk makes.
 bool IsOutcomeCk(ByteView ck);
 
@@ -92,6 +96,7 @@ enum class KeyKind : uint8_t {
   kState,      // (epoch, seq) of pk
   kWork,       // ck, for DecodeWorkCk
   kOutcome,    // of an operation on pk
+  kExpired,    // up to where the outcomes of a session are forgotten
   kPkWork,     // ck, for DecodePkWorkCk
   kChunkData,  // pk = 'C' + hash
   kChunkRef,   // ck, for DecodeRefCk

@@ -5,6 +5,7 @@
 #include <optional>
 #include <utility>
 
+#include "kvcore/replication/expiry.h"
 #include "kvcore/replication/keys.h"
 #include "kvcore/replication/messages.h"
 #include "kvcore/replication/store_items.h"
@@ -13,6 +14,9 @@ namespace kvfs::replication {
 namespace {
 
 using Verdict = Quorum::Verdict;
+
+// Looking for outcomes to forget costs a scan: not with every transaction of a session.
+constexpr uint64_t kExpireEvery = 16;
 
 Status Deposed() { return Status::Unavailable("another node is the primary now"); }
 Status NoMajority() { return Status::Unavailable("a majority of the homes cannot be reached"); }
@@ -309,6 +313,18 @@ Task<Result<Outcome>> ReplicatedPrimary::Decide(const Hold& hold, pb::SubmitRequ
   if (recorded.status().code() != Code::kNotFound) {
     co_return recorded.status();
   }
+  const uint64_t session = request.op().session();
+  KVFS_CO_ASSIGN_OR_RETURN(const uint64_t expired_below,
+                           ExpiredBelow(parts_.store, request.pk(), session));
+  if (request.op().sequence() < expired_below) {
+    // A request that was under way for very long, or one about what nobody may ask for: it does not
+    // happen now.
+    Status confirmed = co_await Confirm(hold);
+    KVFS_CO_RETURN_IF_ERROR(confirmed);
+    Outcome expired;
+    expired.conflict = true;
+    co_return expired;
+  }
   KVFS_CO_ASSIGN_OR_RETURN(const uint64_t counter, co_await parts_.dots->Take(1));
   const Txn txn = TxnOf(request);
   TxnContext context;
@@ -344,6 +360,11 @@ Task<Result<Outcome>> ReplicatedPrimary::Decide(const Hold& hold, pb::SubmitRequ
   record->set_ck(
       OutcomeKey(txn.pk, {request.op().session(), request.op().sequence()}).substr(prefix.size()));
   record->set_value(EncodeOutcome(outcome));
+  if (request.settled() > expired_below && request.op().sequence() % kExpireEvery == 0) {
+    KVFS_CO_RETURN_IF_ERROR(Expire(parts_.store, txn.pk, session,
+                                   std::min(request.settled(), request.op().sequence()),
+                                   apply.mutable_entries()));
+  }
   apply.set_pk(txn.pk);
   *apply.mutable_epoch() = ToProto(hold.reign.epoch);
   *apply.mutable_previous() = ToProto(plan.previous);

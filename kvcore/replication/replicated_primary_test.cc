@@ -284,5 +284,38 @@ TEST_F(PrimaryRulesTest, WithoutAMajorityTheOutcomeIsUnknown) {
   EXPECT_TRUE(reply.unknown());
 }
 
+// Outcomes below what its session has settled are forgotten, and what is forgotten never happens
+// again: a first attempt that was under way all the time is refused.
+TEST_F(PrimaryRulesTest, WhatIsSettledIsForgottenAndDoesNotHappenAgain) {
+  const auto outcomes = [&] {
+    size_t count = 0;
+    const auto entries = store_.Scan(OutcomeKey("pk", {1, 0}), OutcomeKey("pk", {2, 0}));
+    for (; entries->Valid(); entries->Next()) {
+      ++count;
+    }
+    return count;
+  };
+  const auto put = [&](uint64_t sequence, uint64_t settled, const Bytes& value) {
+    Txn txn;
+    txn.pk = "pk";
+    txn.writes.push_back({Write::Kind::kPut, "a", value});
+    pb::SubmitRequest request = ToProto(txn, {1, sequence}, 1, false);
+    request.set_settled(settled);
+    return env_.Await(primary_.Submit(std::move(request)));
+  };
+  for (uint64_t sequence = 1; sequence <= 200; ++sequence) {
+    ASSERT_TRUE(put(sequence, sequence > 10 ? sequence - 10 : 0, "x").decided());
+    ASSERT_LE(outcomes(), 30u);
+  }
+  // Not settled yet: what became of it is known, and it is not done again.
+  EXPECT_FALSE(put(195, 0, "again").outcome().conflict());
+  EXPECT_EQ(outcomes(), 16u + 10u - 2u);
+  const pb::SubmitReply late = put(50, 0, "late");
+  EXPECT_TRUE(late.decided());
+  EXPECT_TRUE(late.outcome().conflict());
+  const Bytes stored = store_.Get(PkPrefix("pk") + "a").value();
+  EXPECT_EQ(versioning::Decode(stored)->siblings[0].value, "x");
+}
+
 }  // namespace
 }  // namespace kvfs::replication
