@@ -26,6 +26,12 @@ class ThreeNodes(unittest.TestCase):
         with open(os.path.join(cls.source, "large"), "wb") as file:
             for _ in range(12):
                 file.write(os.urandom(1 << 20))
+        cls.small = os.path.join(cls.base, "small")
+        os.makedirs(cls.small)
+        run(["cp", "-a", os.path.join(harness.SOURCE, "fs"), os.path.join(harness.SOURCE, "doc"),
+             cls.small])
+        with open(os.path.join(cls.small, "large"), "wb") as file:
+            file.write(os.urandom(5_000_000))
         cls.repository = os.path.join(cls.base, "repository")
         git = ["git", "-C", cls.repository, "-c", "user.name=t", "-c", "user.email=t@t"]
         run(["cp", "-a", cls.source, cls.repository])
@@ -37,6 +43,11 @@ class ThreeNodes(unittest.TestCase):
         self.cluster = Cluster().start_all()
         self.mount = self.cluster.mount()
         self.addCleanup(harness.tear_down, self.cluster.base)
+
+    def tearDown(self):
+        for child in self.cluster.children.values():
+            child.kill()
+            child.wait(30)
 
     def path(self, *names):
         return os.path.join(self.mount.path, *names)
@@ -116,7 +127,7 @@ class ThreeNodes(unittest.TestCase):
             number = 0
             while not finished.is_set():
                 target = self.path(f"copy{number}")
-                for command in (["cp", "-a", self.source, target], ["diff", "-r", self.source, target]):
+                for command in (["cp", "-a", self.small, target], ["diff", "-r", self.small, target]):
                     done = subprocess.run(command, stdout=subprocess.PIPE, stderr=subprocess.STDOUT,
                                           text=True, errors="replace")
                     if done.returncode != 0:
@@ -148,7 +159,7 @@ class ThreeNodes(unittest.TestCase):
         self.check()
         self.mount.remount()
         for copy in copies:
-            compare_trees(self, self.source, copy)
+            compare_trees(self, self.small, copy)
         self.check()
         self.mount.stop()
 
