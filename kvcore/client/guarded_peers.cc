@@ -19,7 +19,9 @@ Task<Result<Bytes>> GuardedPeers::Call(env::NodeId to, replication::Method metho
   const Code code = answer.status().code();
   const int64_t now = clock_->MonotonicMicros();
   std::lock_guard lock(mutex_);
-  if (code == Code::kOutcomeUnknown || code == Code::kUnavailable) {
+  // One that says that it has started anew has answered, and the next call will find it.
+  const bool is_silence = code == Code::kOutcomeUnknown && now - began >= timeout_micros;
+  if (is_silence || code == Code::kUnavailable) {
     health_.Failed(to, now);
   } else {
     health_.Answered(to, now - began, now);
