@@ -362,7 +362,7 @@ TEST(ZmqMessageBus, HostileFramesAreCountedAndDropped) {
   stranger.Say({good, "body"});
   EXPECT_TRUE(a.WaitFor(1));
   EXPECT_EQ(a.Count(), 1u);
-  EXPECT_EQ(a->GetStats().received, 1u);
+  EXPECT_TRUE(Eventually([&] { return a->GetStats().received == 1; }));  // counted once delivered
 }
 
 TEST(ZmqMessageBus, AFrameAboveTheLimitCutsItsConnectionOnly) {
@@ -375,7 +375,7 @@ TEST(ZmqMessageBus, AFrameAboveTheLimitCutsItsConnectionOnly) {
   Stranger other(a->listen_address());
   other.Say({EncodeHeader(Header(), "body", {}), "body"});
   EXPECT_TRUE(a.WaitFor(1));
-  EXPECT_EQ(a->GetStats().received, 1u);
+  EXPECT_TRUE(Eventually([&] { return a->GetStats().received == 1; }));  // counted once delivered
 }
 
 TEST(ZmqMessageBus, AnotherVersionIsToldSo) {
@@ -391,7 +391,7 @@ TEST(ZmqMessageBus, AnotherVersionIsToldSo) {
   ASSERT_TRUE(decoded.ok());
   EXPECT_EQ(decoded->type, env::kVersionRefused);
   EXPECT_EQ(answer[1], "this node speaks protocol version 1");
-  EXPECT_EQ(a->GetStats().other_version, 1u);
+  EXPECT_TRUE(Eventually([&] { return a->GetStats().other_version == 1; }));
 }
 
 TEST(ZmqMessageBus, RefusesToSendWhatNobodyWouldTake) {
