@@ -47,6 +47,21 @@ TEST(Crc32cTest, HardwareAndPortableAgree) {
   }
 }
 
+// Long enough for streams side by side, of either length, and every rest.
+TEST(Crc32cTest, HardwareAndPortableAgreeOnLongData) {
+  std::mt19937 random(2);
+  Bytes bytes(20'000, '\0');
+  for (char& c : bytes) {
+    c = static_cast<char>(random());
+  }
+  for (const size_t size :
+       {767, 768, 769, 1535, 1536, 1543, 6143, 6144, 6145, 6911, 6912, 12'288, 13'056, 19'999}) {
+    const ByteView part = ByteView(bytes).substr(1, size);
+    const auto crc = static_cast<uint32_t>(random());
+    EXPECT_EQ(Extend(crc, part), ExtendPortable(crc, part)) << size;
+  }
+}
+
 TEST(Crc32cTest, ExtendingIsTheSameAsAllAtOnce) {
   const Bytes bytes = "a checksum over two parts";
   for (size_t cut = 0; cut <= bytes.size(); ++cut) {
