@@ -29,6 +29,7 @@ inline T DecodeFixed(const char* p) {
 }
 inline uint32_t DecodeFixed32(const char* p) { return DecodeFixed<uint32_t>(p); }
 inline uint64_t DecodeFixed64(const char* p) { return DecodeFixed<uint64_t>(p); }
+inline void EncodeFixed16(char* p, uint16_t v) { std::memcpy(p, &v, sizeof(v)); }
 inline void EncodeFixed32(char* p, uint32_t v) { std::memcpy(p, &v, sizeof(v)); }
 inline void EncodeFixed64(char* p, uint64_t v) { std::memcpy(p, &v, sizeof(v)); }
 

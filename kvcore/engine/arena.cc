@@ -6,9 +6,15 @@
 namespace kvfs::engine {
 namespace {
 
-constexpr size_t kMaxBlockBytes = 1u << 20;
+constexpr size_t kMaxBlockBytes = 2u << 20;
 
 }  // namespace
+
+Arena::~Arena() {
+  for (const Block& block : blocks_) {
+    ::operator delete(block.begin, block.alignment);
+  }
+}
 
 char* Arena::Allocate(size_t bytes) {
   assert(bytes > 0);
@@ -29,10 +35,17 @@ char* Arena::Allocate(size_t bytes) {
 }
 
 char* Arena::NewBlock(size_t bytes) {
-  blocks_.push_back(std::make_unique_for_overwrite<char[]>(bytes));
+  const bool large = bytes >= kMaxBlockBytes;
+  Block block{.alignment = std::align_val_t{large ? kMaxBlockBytes : alignof(std::max_align_t)}};
+  blocks_.reserve(blocks_.size() + 1);
+  block.begin = static_cast<char*>(::operator new(bytes, block.alignment));
+  blocks_.push_back(block);
+  if (large && memory_ != nullptr) {
+    memory_->ExpectLongUse(block.begin, bytes);
+  }
   memory_bytes_.store(memory_bytes_.load(std::memory_order_relaxed) + bytes,
                       std::memory_order_relaxed);
-  return blocks_.back().get();
+  return block.begin;
 }
 
 }  // namespace kvfs::engine

@@ -36,22 +36,39 @@ WriteLoad DbImpl::Load() const {
 
 // Writers share the time: what one is charged the next waits for too.
 int64_t DbImpl::WriteDelayMicros(uint64_t bytes) {
-  const int64_t now = env_.clock->MonotonicMicros();
   const std::lock_guard lock(mutex_);
   const int64_t cost =
       WriteCostMicros(Load(), bytes < options_.blob_threshold_bytes ? bytes : kPointerBytes);
   if (cost == 0) {
     return 0;
   }
+  const int64_t now = env_.clock->MonotonicMicros();
   paced_until_ = std::min(std::max(paced_until_, now) + cost, now + kMaxDelayMicros);
   const int64_t delay = paced_until_ - now;
   return delay < kLeastDelayMicros ? 0 : delay;
 }
 
+namespace {
+
+Task<Status> Admitted() { co_return Status::Ok(); }
+
+}  // namespace
+
+// Nearly always nobody has to wait, and that is told without a lock.
 Task<Status> DbImpl::Admit(uint64_t bytes) {
+  if (at_ease_.load(std::memory_order_acquire) && !options_.read_only &&
+      !failed_.load(std::memory_order_acquire) && space_.TakeCredit(bytes)) {
+    return Admitted();
+  }
+  return AdmitUnderLoad(bytes);
+}
+
+Task<Status> DbImpl::AdmitUnderLoad(uint64_t bytes) {
   KVFS_CO_RETURN_IF_ERROR(CheckWritable(bytes, false));
+  bool waited = false;
   if (const int64_t delay = WriteDelayMicros(bytes); delay > 0) {
     delays_.Note(static_cast<uint64_t>(delay));
+    waited = true;
     co_await Delay(env_.scheduler, delay);
   }
   int64_t stalled_at = -1;
@@ -76,12 +93,13 @@ Task<Status> DbImpl::Admit(uint64_t bytes) {
     if (stalled_at < 0) {
       stalled_at = env_.clock->MonotonicMicros();
     }
+    waited = true;
     co_await waiters_.Wait(&mutex_, [this] { return !MustWait() || !background_error_.ok(); });
   }
   if (stalled_at >= 0) {
     stalls_.Note(static_cast<uint64_t>(env_.clock->MonotonicMicros() - stalled_at));
   }
-  co_return CheckWritable(bytes, false);
+  co_return waited ? CheckWritable(bytes, false) : Status::Ok();
 }
 
 }  // namespace kvfs::engine

@@ -50,6 +50,7 @@ void DbImpl::RetryLater() {
   retry_armed_ = true;
   space_short_ = true;
   deleter_.Hurry();
+  space_.DropCredit();
   waiters_.WakeAll();
   tasks_.PostAfter(kRetryMicros, env::Priority::kFlush, [this] {
     const std::lock_guard relock(mutex_);

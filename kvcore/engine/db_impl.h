@@ -126,6 +126,7 @@ class DbImpl final : public Db {
   Status BackgroundError() const;
 
   // db_admit.cc
+  Task<Status> AdmitUnderLoad(uint64_t bytes);
   int64_t WriteDelayMicros(uint64_t bytes);
   WriteLoad Load() const;  // [mutex_]
   bool MustWait() const;   // [mutex_]
@@ -204,9 +205,9 @@ class DbImpl final : public Db {
   WaitList waiters_;                                       // [mutex_]
   bool flushing_ = false;                                  // [mutex_]
   bool picking_ = false;                                   // [mutex_] a PickTask is posted or runs
-  bool collecting_ = false;   // [mutex_] a CollectTask is posted or runs
-  bool work_wanted_ = false;  // [mutex_] something changed since the last pick
-  bool retry_armed_ = false;  // [mutex_] out of space: waiting to try again
+  bool collecting_ = false;               // [mutex_] a CollectTask is posted or runs
+  bool work_wanted_ = false;              // [mutex_] something changed since the last pick
+  std::atomic<bool> retry_armed_{false};  // set with mutex_: out of space, waiting to try again
   bool space_short_ = false;  // [mutex_] since the last work for which there was no room
   bool tidy_armed_ = false;   // [mutex_]
   bool tidy_posted_ = false;  // [mutex_]
@@ -214,11 +215,14 @@ class DbImpl final : public Db {
   bool shed_hidden_ = false;  // [mutex_] however little deletes hide
   int compact_all_ = 0;       // [mutex_] callers of CompactAll
   uint64_t debt_bytes_ = 0;   // [mutex_] of the version, for the write delay
-  int64_t paced_until_ = 0;   // [mutex_] admitted writes are paid for up to there
-  RateMeter flush_rate_;      // [mutex_]
-  RateMeter level0_rate_;     // [mutex_]
-  Meter delays_;              // microseconds
-  Meter stalls_;              // microseconds
+  // Set with mutex_, with the view: no memtable waits for its flush and nothing for compaction, so
+  // that no writer has to wait.
+  std::atomic<bool> at_ease_{false};
+  int64_t paced_until_ = 0;  // [mutex_] admitted writes are paid for up to there
+  RateMeter flush_rate_;     // [mutex_]
+  RateMeter level0_rate_;    // [mutex_]
+  Meter delays_;             // microseconds
+  Meter stalls_;             // microseconds
   Meter flushes_;
   Meter compaction_reads_;
   Meter compaction_writes_;

@@ -13,6 +13,7 @@ void DbImpl::BackgroundSync() {
     return;
   }
   BackgroundSyncRound();
+  space_.DropCredit();  // others use the disk too
   ArmBackgroundSync();
 }
 

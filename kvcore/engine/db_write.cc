@@ -41,6 +41,10 @@ Status DbImpl::CheckWritable(uint64_t bytes, bool may_use_reserve) {
     return Status::ReadOnly("after an error the store takes no writes until it is reopened: " +
                             BackgroundError().ToString());
   }
+  if (!retry_armed_.load(std::memory_order_acquire) &&
+      (may_use_reserve || space_.TakeCredit(bytes))) {
+    return Status::Ok();
+  }
   uint64_t own = 0;
   uint64_t promised = 0;
   if (options_.capacity_bytes != 0 || options_.reserve_bytes != 0) {
@@ -133,7 +137,9 @@ Result<Position> DbImpl::Write(const WriteBatch& batch) {
       wake = rotated.ok();
     }
     // Marked before the record is in the log: a sync that covers the record covers the blobs.
-    KVFS_RETURN_IF_ERROR(CheckPointers(batch));
+    if (batch.PutsBlobs()) {
+      KVFS_RETURN_IF_ERROR(CheckPointers(batch));
+    }
     const uint64_t first = last_sequence_.load(std::memory_order_relaxed) + 1;
     position = first + batch.Count() - 1;
     log_header_.clear();
@@ -157,9 +163,11 @@ Result<Position> DbImpl::Write(const WriteBatch& batch) {
       }
     }
     assert(reader.status().ok() && sequence == position + 1);
-    memlog->hidden_bytes.fetch_add(hidden, std::memory_order_relaxed);
-    const uint64_t before_these = memlog->deletes.fetch_add(deletes, std::memory_order_relaxed);
-    tidy = hidden > 0 || (before_these < kManyDeletes && before_these + deletes >= kManyDeletes);
+    if (deletes > 0) {
+      memlog->hidden_bytes.fetch_add(hidden, std::memory_order_relaxed);
+      const uint64_t before_these = memlog->deletes.fetch_add(deletes, std::memory_order_relaxed);
+      tidy = hidden > 0 || (before_these < kManyDeletes && before_these + deletes >= kManyDeletes);
+    }
     last_sequence_.store(position, std::memory_order_release);
   }
   user_bytes_.fetch_add(batch.ByteSize(), std::memory_order_relaxed);
@@ -176,7 +184,7 @@ Result<Position> DbImpl::Write(const WriteBatch& batch) {
 Status DbImpl::Rotate() {
   KVFS_ASSIGN_OR_RETURN(auto log, OpenLog());
   auto next = std::make_shared<MemLog>();
-  next->memtable = std::make_shared<MemTable>();
+  next->memtable = std::make_shared<MemTable>(env_.memory);
   next->log = std::move(log);
   const std::lock_guard lock(mutex_);
   active_->last_sequence = last_sequence_.load(std::memory_order_relaxed);
@@ -191,6 +199,9 @@ void DbImpl::PublishView() {
   if (active_ == nullptr) {
     return;  // still being opened
   }
+  at_ease_.store(immutable_.empty() && debt_bytes_ == 0 &&
+                     versions_.current()->levels[0].size() <= options_.level0_tables,
+                 std::memory_order_release);
   auto view = std::make_shared<ReadView>();
   view->memtable = active_->memtable;
   for (auto it = immutable_.rbegin(); it != immutable_.rend(); ++it) {

@@ -4,8 +4,10 @@
 // entry of a key comes first. Values here, no state, no synchronisation.
 #pragma once
 
+#include <algorithm>
 #include <cassert>
 #include <cstdint>
+#include <cstring>
 
 #include "kvcore/base/bytes.h"
 #include "kvcore/base/coding.h"
@@ -66,15 +68,73 @@ inline bool IsInternalKey(ByteView bytes) {
          static_cast<uint8_t>(bytes[bytes.size() - kInternalKeyTrailer]) <= kMaxEntryType;
 }
 
+// < 0, 0, > 0 as `a` sorts before, with or after `b`, bytewise. Eight bytes at a time: keys are
+// short, and every lookup compares many, so calls of memcmp would cost more than what they do.
+inline int CompareBytes(ByteView a, ByteView b) {
+  const size_t size = std::min(a.size(), b.size());
+  const auto compare_words = [&](size_t at) {
+    const uint64_t x = __builtin_bswap64(DecodeFixed64(a.data() + at));
+    const uint64_t y = __builtin_bswap64(DecodeFixed64(b.data() + at));
+    return x < y ? -1 : (x > y ? 1 : 0);
+  };
+  if (size >= 8) {
+    size_t at = 0;
+    for (; at + 8 <= size; at += 8) {
+      if (const int order = compare_words(at); order != 0) {
+        return order;
+      }
+    }
+    // The last word reaches back into what is known to be equal.
+    if (const int order = at < size ? compare_words(size - 8) : 0; order != 0) {
+      return order;
+    }
+  } else if (size > 0) {
+    if (const int order = std::memcmp(a.data(), b.data(), size); order != 0) {
+      return order;
+    }
+  }
+  return a.size() < b.size() ? -1 : (a.size() > b.size() ? 1 : 0);
+}
+
 // < 0, 0, > 0 as `a` sorts before, with or after `b`.
 inline int CompareInternalKeys(ByteView a, ByteView b) {
-  if (const int order = UserKey(a).compare(UserKey(b)); order != 0) {
+  if (const int order = CompareBytes(UserKey(a), UserKey(b)); order != 0) {
     return order;
   }
   const uint64_t ta = Trailer(a);
   const uint64_t tb = Trailer(b);
   return ta > tb ? -1 : (ta < tb ? 1 : 0);
 }
+
+// The same key as SeekKey's, built where the lookup is: short keys need no memory of their own.
+class LookupKey {
+ public:
+  LookupKey(ByteView user_key, uint64_t sequence) : size_(user_key.size() + kInternalKeyTrailer) {
+    char* out = inline_;
+    if (size_ > sizeof(inline_)) {
+      long_.resize(size_);
+      out = long_.data();
+    }
+    if (!user_key.empty()) {
+      std::memcpy(out, user_key.data(), user_key.size());
+    }
+    EncodeFixed64(out + user_key.size(),
+                  PackTrailer(sequence, static_cast<EntryType>(kMaxEntryType)));
+  }
+  LookupKey(const LookupKey&) = delete;
+  LookupKey& operator=(const LookupKey&) = delete;
+
+  ByteView internal_key() const {
+    return {size_ > sizeof(inline_) ? long_.data() : inline_, size_};
+  }
+  ByteView user_key() const { return UserKey(internal_key()); }
+  uint64_t sequence() const { return Sequence(internal_key()); }
+
+ private:
+  const size_t size_;
+  char inline_[120];
+  Bytes long_;
+};
 
 struct InternalKeyLess {
   using is_transparent = void;

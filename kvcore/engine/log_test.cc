@@ -172,6 +172,34 @@ TEST(Log, AFailedWriteIsOverwrittenByTheNextRecord) {
   EXPECT_EQ(outcome.records[1].payload, "two");
 }
 
+TEST(Log, ZerosAreWrittenAheadWhileSomebodySyncs) {
+  Bytes bytes;
+  constexpr uint64_t kStep = 4096;
+  LogWriter writer(std::make_unique<BytesWriteFile>(&bytes), 7, 0, kStep);
+  const Bytes payload(100, 'x');
+  for (int i = 0; i < 100; ++i) {
+    ASSERT_TRUE(writer.AddRecord(payload).ok());
+  }
+  EXPECT_EQ(writer.FileBytes(), writer.Offset());
+  EXPECT_EQ(bytes.size(), writer.Offset());
+
+  // A sync: from now on each crossing of a step takes zeros with it, as long as syncs go on.
+  writer.MarkSynced(writer.Offset());
+  ASSERT_TRUE(writer.AddRecord(payload).ok());
+  const uint64_t ahead = writer.FileBytes();
+  EXPECT_EQ(ahead % kStep, 0u);
+  EXPECT_GE(ahead, writer.Offset());
+  EXPECT_EQ(bytes.size(), ahead);
+  while (writer.FileBytes() == ahead) {
+    ASSERT_TRUE(writer.AddRecord(payload).ok());
+    writer.MarkSynced(writer.Offset());
+  }
+  EXPECT_EQ(writer.FileBytes(), ahead + kStep);
+  const Outcome outcome = ReadAll(bytes, 7);
+  EXPECT_TRUE(outcome.status.ok());
+  EXPECT_EQ(outcome.end, writer.Offset());
+}
+
 TEST(Log, AFullLogRefuses) {
   Bytes bytes;
   LogWriter writer(std::make_unique<BytesWriteFile>(&bytes), 7);

@@ -17,11 +17,12 @@ class PartReader {
  public:
   explicit PartReader(std::span<const ByteView> parts) : parts_(parts) {}
 
-  void AppendTo(size_t size, Bytes* out) {
+  // The end of what was copied to `out`.
+  char* CopyTo(size_t size, char* out) {
     while (size > 0) {
       const ByteView part = parts_.front().substr(used_);
       const size_t taken = std::min(size, part.size());
-      out->append(part.substr(0, taken));
+      out = std::copy_n(part.data(), taken, out);
       size -= taken;
       used_ += taken;
       if (used_ == parts_.front().size()) {
@@ -29,6 +30,7 @@ class PartReader {
         used_ = 0;
       }
     }
+    return out;
   }
 
  private:
@@ -61,35 +63,37 @@ Result<uint64_t> LogWriter::AddRecord(std::span<const ByteView> parts) {
   }
   const auto synced_up_to = static_cast<uint32_t>(SyncedUpTo());
   PartReader payload(parts);
-  buffer_.clear();
-  buffer_.reserve(MaxRecordBytes(left));
+  // Never made smaller for the next record, which would be filled with zeros again.
+  if (const uint64_t most = MaxRecordBytes(left); buffer_.size() < most) {
+    buffer_.resize(most);
+  }
+  char* out = buffer_.data();
+  const auto filled = [&] { return static_cast<uint64_t>(out - buffer_.data()); };
   bool first = true;
   bool last = false;
   while (!last) {
-    uint64_t offset = start + buffer_.size();
+    uint64_t offset = start + filled();
     uint32_t room = kLogBlockBytes - static_cast<uint32_t>(offset % kLogBlockBytes);
     if (room < kLogHeaderBytes) {
-      buffer_.append(room, '\0');
+      out = std::fill_n(out, room, '\0');
       offset += room;
       room = kLogBlockBytes;
     }
     const uint64_t size = std::min<uint64_t>(left, room - kLogHeaderBytes);
     left -= size;
     last = left == 0;
-    const size_t header = buffer_.size();
-    PutFixed32(&buffer_, 0);  // the checksum, below
-    PutFixed<uint16_t>(&buffer_, static_cast<uint16_t>(size));
-    buffer_.push_back(static_cast<char>(TypeFor(first, last)));
-    PutFixed32(&buffer_, static_cast<uint32_t>(log_number_));
-    PutFixed32(&buffer_, synced_up_to);
-    payload.AppendTo(size, &buffer_);
-    EncodeFixed32(buffer_.data() + header,
-                  FragmentChecksum(offset, ByteView(buffer_).substr(header + 4)));
+    char* const header = out;
+    EncodeFixed16(header + 4, static_cast<uint16_t>(size));
+    header[6] = static_cast<char>(TypeFor(first, last));
+    EncodeFixed32(header + 7, static_cast<uint32_t>(log_number_));
+    EncodeFixed32(header + 11, synced_up_to);
+    out = payload.CopyTo(size, header + kLogHeaderBytes);
+    EncodeFixed32(header, FragmentChecksum(offset, {header + 4, out}));
     first = false;
   }
-  WriteAhead(start + buffer_.size());
-  KVFS_RETURN_IF_ERROR(file_->WriteAt(start, buffer_));
-  const uint64_t end = start + buffer_.size();
+  const uint64_t end = start + filled();
+  WriteAhead(end);
+  KVFS_RETURN_IF_ERROR(file_->WriteAt(start, ByteView(buffer_).substr(0, filled())));
   offset_.store(end, std::memory_order_release);
   if (buffer_.capacity() > (4u << 20)) {
     buffer_ = Bytes();  // one huge batch should not hold memory for good
@@ -97,11 +101,14 @@ Result<uint64_t> LogWriter::AddRecord(std::span<const ByteView> parts) {
   return end;
 }
 
+// Only while somebody syncs: for writes that nobody waits for it would be work for nothing.
 void LogWriter::WriteAhead(uint64_t end) {
   const uint64_t written = written_.load(std::memory_order_relaxed);
-  if (step_ == 0 || end <= written) {
+  const uint64_t synced = SyncedUpTo();
+  if (step_ == 0 || end <= written || synced == synced_at_step_) {
     return;
   }
+  synced_at_step_ = synced;
   // Never over a record: an earlier attempt may have failed, and records gone past it. It is no
   // loss if there is no room.
   const uint64_t begin = std::max(written, Offset());

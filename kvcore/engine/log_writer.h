@@ -25,8 +25,9 @@ namespace kvfs::engine {
 
 class LogWriter {
  public:
-  // `written`: the size the file has already. `step`: where that is exceeded, zeros are written
-  // this far ahead, so that only one sync in many has to record that the file grew; 0 = never.
+  // `written`: the size the file has already. `step`: where that is exceeded, and there was a sync
+  // since it last was, zeros are written this far ahead, so that only one sync in many has to
+  // record that the file grew; 0 = never.
   LogWriter(std::unique_ptr<env::WritableFile> file, uint64_t log_number, uint64_t written = 0,
             uint64_t step = 0)
       : file_(std::move(file)), log_number_(log_number), written_(written), step_(step) {}
@@ -63,9 +64,10 @@ class LogWriter {
   const uint64_t log_number_;
   std::atomic<uint64_t> written_;  // what the file holds, zeros and old records included
   const uint64_t step_;
+  uint64_t synced_at_step_ = 0;  // SyncedUpTo when zeros were last written ahead
   std::atomic<uint64_t> offset_{0};
   std::atomic<uint64_t> synced_up_to_{0};
-  Bytes buffer_;  // the fragments of the record being written
+  Bytes buffer_;  // begins with the fragments of the record being written
 };
 
 // Makes a spare log: `bytes` of written zeros, synced, so that later writes within it change no

@@ -19,7 +19,8 @@ namespace kvfs::engine {
 
 class MemTable {
  public:
-  MemTable();
+  // `memory` (may be null) is given hints.
+  explicit MemTable(env::Memory* memory = nullptr);
   ~MemTable();
   MemTable(const MemTable&) = delete;
   MemTable& operator=(const MemTable&) = delete;
@@ -51,6 +52,7 @@ class MemTable {
   Node* FindGreaterOrEqual(ByteView internal_key, Node** prev) const;
   Node* FindLessThan(ByteView internal_key) const;  // head_ if there is none
   Node* FindLast() const;                           // head_ if empty
+  bool FollowsLast(ByteView internal_key) const;
 
   Arena arena_;
   Node* head_;
@@ -58,6 +60,10 @@ class MemTable {
   std::atomic<int> max_height_{1};
   std::atomic<uint64_t> count_{0};
   uint64_t random_state_ = 0x9e3779b97f4a7c15u;
+  // The writer's: the last node added, and on every level the last node at or before it.
+  Node* last_;
+  Node* before_last_[kMaxHeight];
+  bool in_order_ = false;  // the last key came right behind the one before it
 };
 
 }  // namespace kvfs::engine

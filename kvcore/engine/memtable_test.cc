@@ -97,6 +97,42 @@ TEST(MemTable, WalksLikeAnOrderedMap) {
   }
 }
 
+// Runs of keys in order, which need no search, between keys that are not.
+TEST(MemTable, KeysInOrderAndOutOfIt) {
+  std::mt19937_64 random(3);
+  MemTable table;
+  std::map<Bytes, Bytes, InternalKeyLess> model;
+  const auto user_key = [](uint64_t number) {
+    Bytes key;
+    PutBigEndian64(&key, number);
+    return key;
+  };
+  uint64_t sequence = 0;
+  for (int run = 0; run < 300; ++run) {
+    uint64_t number = random() % 1000;
+    const uint64_t step = 1 + random() % 3;
+    for (uint64_t length = random() % 20; length > 0; --length, number += step) {
+      // Sometimes the same key again: newer entries stand before older ones.
+      const Bytes key = user_key(number);
+      for (uint64_t times = 1 + (random() % 8 == 0 ? 1 : 0); times > 0; --times) {
+        ++sequence;
+        table.Add(sequence, EntryType::kValue, key, std::to_string(sequence));
+        model[Key(key, sequence)] = std::to_string(sequence);
+      }
+    }
+  }
+  auto it = table.NewIterator();
+  it->SeekToFirst();
+  for (const auto& [key, value] : model) {
+    ASSERT_TRUE(it->Valid());
+    ASSERT_EQ(it->key(), key);
+    EXPECT_EQ(it->value(), value);
+    EXPECT_EQ(table.Get(UserKey(key), Sequence(key))->value, value);
+    it->Next();
+  }
+  EXPECT_FALSE(it->Valid());
+}
+
 TEST(MemTable, ReadersRunBesideTheWriter) {
   MemTable table;
   std::atomic<uint64_t> written{0};

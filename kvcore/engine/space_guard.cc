@@ -7,6 +7,12 @@ namespace kvfs::engine {
 namespace {
 constexpr uint64_t kAskEveryBytes = 4u << 20;
 constexpr int64_t kAskEveryMicros = 1'000'000;
+// What may be written between two checks: so much, or this part of what is left.
+constexpr uint64_t kMostCredit = 256u << 10;
+constexpr uint64_t kCreditShare = 16;
+// What a batch takes at most for each of its bytes, and besides: in the log and in memory.
+constexpr uint64_t kCreditPerByte = 2;
+constexpr uint64_t kCreditPerWrite = 128;
 }  // namespace
 
 SpaceGuard::SpaceGuard(const Options& options, const env::Env& env, std::string directory)
@@ -18,21 +24,32 @@ uint64_t SpaceGuard::CapacityReserve() const {
 }
 
 void SpaceGuard::NoteWritten(uint64_t bytes) {
-  const std::lock_guard lock(mutex_);
-  written_since_ += bytes;
+  written_since_.fetch_add(bytes, std::memory_order_relaxed);
+}
+
+bool SpaceGuard::TakeCredit(uint64_t bytes) {
+  if (bytes > kMostCredit) {
+    return false;
+  }
+  const auto cost = static_cast<int64_t>(bytes * kCreditPerByte + kCreditPerWrite);
+  return credit_.load(std::memory_order_relaxed) >= cost &&
+         credit_.fetch_sub(cost, std::memory_order_relaxed) >= cost;
 }
 
 Result<env::SpaceInfo> SpaceGuard::Disk() {
   const std::lock_guard lock(mutex_);
   const int64_t now = env_.clock->MonotonicMicros();
-  if (!known_ || written_since_ >= kAskEveryBytes || now - asked_at_ >= kAskEveryMicros) {
+  if (!known_ || written_since_.load(std::memory_order_relaxed) >= kAskEveryBytes ||
+      now - asked_at_ >= kAskEveryMicros) {
+    const uint64_t before = written_since_.load(std::memory_order_relaxed);
     KVFS_ASSIGN_OR_RETURN(disk_, env_.files->Space(directory_));
     known_ = true;
     asked_at_ = now;
-    written_since_ = 0;
+    written_since_.fetch_sub(before, std::memory_order_relaxed);
   }
   env::SpaceInfo disk = disk_;
-  disk.available_bytes -= std::min(disk.available_bytes, written_since_);
+  disk.available_bytes -=
+      std::min(disk.available_bytes, written_since_.load(std::memory_order_relaxed));
   return disk;
 }
 
@@ -40,19 +57,28 @@ Status SpaceGuard::Check(uint64_t bytes, bool may_use_reserve, uint64_t own, uin
   if (may_use_reserve) {
     return Status::Ok();
   }
-  if (options_.capacity_bytes != 0 &&
-      own + promised + bytes + CapacityReserve() > options_.capacity_bytes) {
-    return Status::NoSpace("the store has reached its capacity of " +
-                           std::to_string(options_.capacity_bytes) + " bytes");
+  uint64_t left = kMostCredit * kCreditShare;
+  if (options_.capacity_bytes != 0) {
+    const uint64_t wanted = own + promised + bytes + CapacityReserve();
+    if (wanted > options_.capacity_bytes) {
+      DropCredit();
+      return Status::NoSpace("the store has reached its capacity of " +
+                             std::to_string(options_.capacity_bytes) + " bytes");
+    }
+    left = std::min(left, options_.capacity_bytes - wanted);
   }
   if (options_.reserve_bytes != 0) {
     KVFS_ASSIGN_OR_RETURN(const env::SpaceInfo disk, Disk());
-    if (disk.available_bytes < options_.reserve_bytes + promised + bytes) {
+    const uint64_t wanted = options_.reserve_bytes + promised + bytes;
+    if (disk.available_bytes < wanted) {
+      DropCredit();
       const std::lock_guard lock(mutex_);
       known_ = false;  // ask again next time: space may have come back
       return Status::NoSpace("the disk of " + directory_ + " is full but for the reserve");
     }
+    left = std::min(left, disk.available_bytes - wanted);
   }
+  credit_.store(static_cast<int64_t>(left / kCreditShare), std::memory_order_relaxed);
   return Status::Ok();
 }
 

@@ -3,6 +3,7 @@
 // every second. Thread-safe.
 #pragma once
 
+#include <atomic>
 #include <cstdint>
 #include <mutex>
 #include <string>
@@ -20,6 +21,11 @@ class SpaceGuard {
   // kNoSpace if `bytes` more would touch the reserve. `own`: size of the directory; `promised`:
   // bytes taken in that background work has yet to write.
   Status Check(uint64_t bytes, bool may_use_reserve, uint64_t own, uint64_t promised);
+  // Whether what the last Check left over covers `bytes` more; a yes uses them up. Takes no lock,
+  // so that small writes need not look at everything each time.
+  bool TakeCredit(uint64_t bytes);
+  // The next write is to be checked.
+  void DropCredit() { credit_.store(0, std::memory_order_relaxed); }
   // Something wrote to the disk.
   void NoteWritten(uint64_t bytes);
 
@@ -37,7 +43,8 @@ class SpaceGuard {
   bool known_ = false;
   env::SpaceInfo disk_;
   int64_t asked_at_ = 0;
-  uint64_t written_since_ = 0;
+  std::atomic<uint64_t> written_since_{0};
+  std::atomic<int64_t> credit_{0};
 };
 
 }  // namespace kvfs::engine

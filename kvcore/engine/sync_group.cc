@@ -82,9 +82,10 @@ Status SyncGroup::Lead() {
       } else if (waiter->position <= synced_) {
         wake.push_back(waiter->handle);
       } else if (!leading_) {
+        // First, so that the next round begins while the others are still being woken.
         leading_ = true;
         waiter->lead = true;
-        wake.push_back(waiter->handle);
+        wake.insert(wake.begin(), waiter->handle);
       } else {
         rest.push_back(waiter);
       }

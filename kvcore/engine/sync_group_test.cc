@@ -68,6 +68,27 @@ TEST_F(SyncGroupTest, FollowersShareALaterRound) {
   EXPECT_EQ(group_.SyncedPosition(), 4u);
 }
 
+// The next round does not wait until those of the last one have been woken.
+TEST_F(SyncGroupTest, TheNextLeaderIsWokenFirst) {
+  written_ = 1;
+  during_ = [this] {
+    followers_.push_back(group_.Sync(1));
+    followers_.push_back(group_.Sync(1));
+    written_ = 2;
+    followers_.push_back(group_.Sync(2));
+  };
+  EXPECT_TRUE(group_.Sync(1).IsDone());
+  EXPECT_EQ(rounds_, 1);
+  ASSERT_TRUE(scheduler_.RunUntil([this] { return followers_[2].IsDone(); }));
+  EXPECT_EQ(rounds_, 2);
+  EXPECT_FALSE(followers_[0].IsDone());
+  scheduler_.RunUntilIdle();
+  for (Task<Status>& follower : followers_) {
+    ASSERT_TRUE(follower.IsDone());
+    EXPECT_TRUE(follower.TakeValue().ok());
+  }
+}
+
 TEST_F(SyncGroupTest, AFailureIsToldToAllWhoWait) {
   written_ = 1;
   failure_ = Status::IoError("gone");

@@ -30,6 +30,7 @@ void WriteBatch::PutBlob(ByteView key, const BlobPointer& pointer) {
   EncodeBlobPointer(pointer, &rep_);
   ++count_;
   only_deletes_ = false;
+  puts_blobs_ = true;
 }
 
 void WriteBatch::Delete(ByteView key) {

@@ -23,6 +23,8 @@ class WriteBatch {
   uint32_t Count() const { return count_; }
   size_t ByteSize() const { return rep_.size(); }
   bool Empty() const { return count_ == 0; }
+  // Whether it refers to values in blob files.
+  bool PutsBlobs() const { return puts_blobs_; }
   // True while it holds nothing but deletes: such a batch is taken on a full disk.
   bool OnlyDeletes() const { return only_deletes_; }
   // Lets a batch that frees space use the reserve although it also puts small records
@@ -37,6 +39,7 @@ class WriteBatch {
   Bytes rep_;
   uint32_t count_ = 0;
   bool only_deletes_ = true;
+  bool puts_blobs_ = false;
   bool may_use_reserve_ = false;
 };
 
