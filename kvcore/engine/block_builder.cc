@@ -24,9 +24,16 @@ void BlockBuilder::Add(ByteView internal_key, ByteView value) {
       ++shared;
     }
   }
-  PutVarint64(&buffer_, shared);
-  PutVarint64(&buffer_, internal_key.size() - shared);
-  PutVarint64(&buffer_, value.size());
+  const size_t unshared = internal_key.size() - shared;
+  if ((shared | unshared | value.size()) < 0x80) {  // nearly always: varints of one byte
+    const char head[] = {static_cast<char>(shared), static_cast<char>(unshared),
+                         static_cast<char>(value.size())};
+    buffer_.append(head, sizeof(head));
+  } else {
+    PutVarint64(&buffer_, shared);
+    PutVarint64(&buffer_, unshared);
+    PutVarint64(&buffer_, value.size());
+  }
   buffer_.append(internal_key.substr(shared));
   buffer_.append(value);
   last_key_.resize(shared);

@@ -1,5 +1,6 @@
 #include "kvcore/engine/block_reader.h"
 
+#include <algorithm>
 #include <cassert>
 #include <utility>
 
@@ -8,6 +9,9 @@
 
 namespace kvfs::engine {
 namespace {
+
+constexpr uint32_t kLineBytes = 64;
+constexpr uint32_t kPrefetchBytes = 512;
 
 struct EntryHead {
   uint32_t shared = 0;
@@ -42,7 +46,7 @@ Status BlockOrigin::Damage(const char* what) const {
 void BlockIterator::Clear() {
   contents_.reset();
   restarts_ = restart_count_ = current_ = next_ = restart_index_ = 0;
-  valid_ = false;
+  ShowNothing();
   status_ = Status();
 }
 
@@ -65,7 +69,7 @@ void BlockIterator::Reset(std::shared_ptr<const Bytes> contents, BlockOrigin ori
 }
 
 void BlockIterator::Fail(const char* what) {
-  valid_ = false;
+  ShowNothing();
   restart_count_ = 0;
   restarts_ = next_ = current_ = 0;
   status_ = origin_.Damage(what);
@@ -78,13 +82,13 @@ uint32_t BlockIterator::RestartOffset(uint32_t index) const {
 
 void BlockIterator::GoToRestart(uint32_t index) {
   restart_index_ = index;
-  key_.clear();
+  entry_key_.Clear();
   next_ = RestartOffset(index);
 }
 
 bool BlockIterator::ParseNext() {
-  valid_ = false;
   if (restart_count_ == 0 || next_ == restarts_) {
+    ShowNothing();
     return false;
   }
   if (next_ > restarts_) {
@@ -93,23 +97,23 @@ bool BlockIterator::ParseNext() {
   }
   ByteView in = ByteView(*contents_).substr(next_, restarts_ - next_);
   EntryHead head;
-  if (!ParseHead(&in, &head) || head.shared > key_.size()) {
+  if (!ParseHead(&in, &head) || head.shared > entry_key_.size()) {
     Fail("bad entry in block");
     return false;
   }
-  key_.resize(head.shared);
-  key_.append(in.substr(0, head.unshared));
-  if (!IsInternalKey(key_)) {
+  __builtin_prefetch(contents_->data() + std::min(next_ + kPrefetchBytes, restarts_));
+  entry_key_.Extend(head.shared, in.substr(0, head.unshared));
+  if (!IsInternalKey(entry_key_)) {
     Fail("bad key in block");
     return false;
   }
-  value_ = in.substr(head.unshared, head.value_size);
+  const ByteView value = in.substr(head.unshared, head.value_size);
   current_ = next_;
-  next_ = static_cast<uint32_t>(value_.data() + value_.size() - contents_->data());
+  next_ = static_cast<uint32_t>(value.data() + value.size() - contents_->data());
   while (restart_index_ + 1 < restart_count_ && RestartOffset(restart_index_ + 1) <= current_) {
     ++restart_index_;
   }
-  valid_ = true;
+  Show(entry_key_, value);
   return true;
 }
 
@@ -158,18 +162,22 @@ void BlockIterator::Seek(ByteView target) {
   uint32_t high = restart_count_ - 1;
   while (low < high) {
     const uint32_t middle = low + (high - low + 1) / 2;
-    ByteView key;
-    if (!KeyAtRestart(middle, &key)) {
+    ByteView whole;
+    if (!KeyAtRestart(middle, &whole)) {
       return;
     }
-    if (CompareInternalKeys(key, target) < 0) {
+    if (CompareInternalKeys(whole, target) < 0) {
       low = middle;
     } else {
       high = middle - 1;
     }
   }
   GoToRestart(low);
-  while (ParseNext() && CompareInternalKeys(key_, target) < 0) {
+  // What is walked over next, all at once: one line after the other would be waited for.
+  for (uint32_t ahead = kLineBytes; ahead < kPrefetchBytes; ahead += kLineBytes) {
+    __builtin_prefetch(contents_->data() + std::min(next_ + ahead, restarts_));
+  }
+  while (ParseNext() && CompareInternalKeys(key(), target) < 0) {
   }
 }
 
@@ -178,26 +186,26 @@ void BlockIterator::SeekForPrev(ByteView target) {
   if (!status_.ok()) {
     return;
   }
-  if (!valid_) {
+  if (!Valid()) {
     SeekToLast();
   }
-  while (valid_ && CompareInternalKeys(key_, target) > 0) {
+  while (Valid() && CompareInternalKeys(key(), target) > 0) {
     Prev();
   }
 }
 
 void BlockIterator::Next() {
-  assert(valid_);
+  assert(Valid());
   ParseNext();
 }
 
 void BlockIterator::Prev() {
-  assert(valid_);
+  assert(Valid());
   // Again from the restart point before the current entry, up to the one that ends here.
   const uint32_t original = current_;
   while (RestartOffset(restart_index_) >= original) {
     if (restart_index_ == 0) {
-      valid_ = false;  // before the first entry
+      ShowNothing();  // before the first entry
       next_ = restarts_;
       return;
     }

@@ -8,6 +8,7 @@
 
 #include "kvcore/base/bytes.h"
 #include "kvcore/engine/internal_iterator.h"
+#include "kvcore/engine/key_buffer.h"
 
 namespace kvfs::engine {
 
@@ -28,15 +29,12 @@ class BlockIterator final : public InternalIterator {
   void Clear();  // over nothing again; lets the contents go
   bool HasBlock() const { return contents_ != nullptr; }
 
-  bool Valid() const override { return valid_; }
   void SeekToFirst() override;
   void SeekToLast() override;
   void Seek(ByteView internal_key) override;
   void SeekForPrev(ByteView internal_key) override;
   void Next() override;
   void Prev() override;
-  ByteView key() const override { return key_; }
-  ByteView value() const override { return value_; }
   Status status() const override { return status_; }
 
  private:
@@ -56,9 +54,7 @@ class BlockIterator final : public InternalIterator {
   uint32_t current_ = 0;        // offset of the current entry
   uint32_t next_ = 0;           // offset of the one after it
   uint32_t restart_index_ = 0;  // the restart point at or before current_
-  bool valid_ = false;
-  Bytes key_;
-  ByteView value_;
+  KeyBuffer entry_key_;         // of the current entry
   Status status_;
 };
 

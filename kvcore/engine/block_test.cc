@@ -38,10 +38,10 @@ Bytes Build(const Model& model, uint32_t interval) {
   return block;
 }
 
-BlockIterator Open(Bytes block) {
-  BlockIterator it;
+std::unique_ptr<BlockIterator> Open(Bytes block) {
+  auto it = std::make_unique<BlockIterator>();
   block.shrink_to_fit();
-  it.Reset(std::make_shared<const Bytes>(std::move(block)), {});
+  it->Reset(std::make_shared<const Bytes>(std::move(block)), {});
   return it;
 }
 
@@ -50,7 +50,8 @@ TEST(Block, WalksAndSeeksLikeAnOrderedMap) {
   for (const uint32_t interval : {1u, 2u, 16u, 1000u}) {
     for (const size_t entries : {1u, 2u, 17u, 300u}) {
       const Model model = RandomModel(&random, entries);
-      BlockIterator it = Open(Build(model, interval));
+      const auto opened = Open(Build(model, interval));
+      BlockIterator& it = *opened;
       it.SeekToFirst();
       for (const auto& [key, value] : model) {
         ASSERT_TRUE(it.Valid());
@@ -101,7 +102,8 @@ TEST(Block, PrefixesAreShared) {
 
 // Every walk over any bytes ends, inside the block.
 void WalkEverywhere(const Bytes& block) {
-  BlockIterator it = Open(block);
+  const auto opened = Open(block);
+  BlockIterator& it = *opened;
   size_t steps = 0;
   for (it.SeekToFirst(); it.Valid(); it.Next()) {
     ASSERT_LE(++steps, block.size());
@@ -145,7 +147,8 @@ TEST(Block, DamageNeverCrashes) {
 }
 
 TEST(Block, AnEmptyOneIsDamage) {
-  BlockIterator it = Open("");
+  const auto opened = Open("");
+  BlockIterator& it = *opened;
   it.SeekToFirst();
   EXPECT_FALSE(it.Valid());
   EXPECT_EQ(it.status().code(), Code::kCorruption);

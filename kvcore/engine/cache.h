@@ -6,13 +6,13 @@
 // back its value uncached, so the bound holds whatever happens.
 #pragma once
 
-#include <array>
+#include <bit>
 #include <cassert>
 #include <cstdint>
-#include <list>
 #include <memory>
 #include <mutex>
-#include <unordered_map>
+#include <utility>
+#include <vector>
 
 namespace kvfs::engine {
 
@@ -52,31 +52,130 @@ class LruCache {
   uint64_t capacity() const { return capacity_; }
 
  private:
+  // One allocation for each value: in a ring by age, and in a chain of the hash table.
   struct Item {
+    Item* newer = nullptr;  // the ring's neighbours; in the ring itself: the oldest
+    Item* older = nullptr;  // in the ring itself: the newest
+    Item* chain = nullptr;
+    size_t hash = 0;
     CacheKey key;
     Pin value;
     uint64_t charge = 0;
+    uint64_t linked = 0;  // when it last became the newest; at most so many are newer
   };
-  struct KeyHash {
-    size_t operator()(const CacheKey& key) const {
-      uint64_t h = (key.file * 0x9e3779b97f4a7c15u) ^ (key.offset * 0xc2b2ae3d27d4eb4fu);
-      h ^= h >> 32;
-      h *= 0xd6e8feb86659fd93u;
-      return static_cast<size_t>(h ^ (h >> 32));
+  static size_t Hash(const CacheKey& key) {
+    uint64_t h = (key.file * 0x9e3779b97f4a7c15u) ^ (key.offset * 0xc2b2ae3d27d4eb4fu);
+    h ^= h >> 32;
+    h *= 0xd6e8feb86659fd93u;
+    return static_cast<size_t>(h ^ (h >> 32));
+  }
+
+  // The items of one shard; its mutex is its user's to take.
+  class Shard {
+   public:
+    Shard() : buckets_(16) { ring_.newer = ring_.older = &ring_; }
+    ~Shard() {
+      while (Item* item = Oldest()) {
+        delete Remove(item);
+      }
     }
-  };
-  struct Shard {
+    Shard(const Shard&) = delete;
+    Shard& operator=(const Shard&) = delete;
+
+    Item* Find(const CacheKey& key, size_t hash) const {
+      Item* item = buckets_[hash & (buckets_.size() - 1)];
+      while (item != nullptr && !(item->hash == hash && item->key == key)) {
+        item = item->chain;
+      }
+      return item;
+    }
+    void Add(Item* item) {
+      if (stats.entries >= buckets_.size()) {
+        Grow();
+      }
+      Chain(item);
+      Link(item);
+      ++stats.entries;
+      stats.bytes += item->charge;
+    }
+    // Its owner is the caller from now on.
+    Item* Remove(Item* item) {
+      Item** at = &buckets_[item->hash & (buckets_.size() - 1)];
+      while (*at != item) {
+        at = &(*at)->chain;
+      }
+      *at = item->chain;
+      Unlink(item);
+      --stats.entries;
+      stats.bytes -= item->charge;
+      return item;
+    }
+    // It counts as the newest. What is among the newer part anyway stays where it is: moving it
+    // would touch its neighbours too, which are seldom in the processor's cache.
+    void Touch(Item* item) {
+      if (linked_ - item->linked >= stats.entries / kNewerPart) {
+        Unlink(item);
+        Link(item);
+      }
+    }
+    // From the oldest on: null after the newest.
+    Item* Oldest() { return NewerThan(&ring_); }
+    Item* NewerThan(const Item* item) { return item->newer == &ring_ ? nullptr : item->newer; }
+
     mutable std::mutex mutex;
-    std::list<Item> items;  // most recently used first
-    std::unordered_map<CacheKey, typename std::list<Item>::iterator, KeyHash> index;
     CacheStats stats;
+
+   private:
+    void Link(Item* item) {  // as the newest
+      item->older = ring_.older;
+      item->newer = &ring_;
+      ring_.older->newer = item;
+      ring_.older = item;
+      item->linked = ++linked_;
+    }
+    static void Unlink(Item* item) {
+      item->newer->older = item->older;
+      item->older->newer = item->newer;
+    }
+    void Chain(Item* item) {
+      Item*& bucket = buckets_[item->hash & (buckets_.size() - 1)];
+      item->chain = bucket;
+      bucket = item;
+    }
+    void Grow() {
+      buckets_.assign(2 * buckets_.size(), nullptr);
+      for (Item* item = Oldest(); item != nullptr; item = NewerThan(item)) {
+        Chain(item);
+      }
+    }
+
+    static constexpr uint64_t kNewerPart = 4;
+
+    uint64_t linked_ = 0;         // how often an item has become the newest
+    std::vector<Item*> buckets_;  // a power of two
+    Item ring_;
   };
 
-  Shard& ShardOf(const CacheKey& key) {
-    return shards_[(KeyHash{}(key) >> 40) & (shard_count_ - 1)];
-  }
+  // What has left the cache; destroyed after the mutex is released, so declare it before the lock.
+  class Dropped {
+   public:
+    Dropped() = default;
+    ~Dropped() {
+      while (first_ != nullptr) {
+        delete std::exchange(first_, first_->chain);
+      }
+    }
+    Dropped(const Dropped&) = delete;
+    Dropped& operator=(const Dropped&) = delete;
+    void Add(Item* item) { item->chain = std::exchange(first_, item); }
+
+   private:
+    Item* first_ = nullptr;
+  };
+
+  Shard& ShardOf(size_t hash) { return shards_[(hash >> 40) & (shard_count_ - 1)]; }
   // Makes room for `charge`, passing over what is pinned; false if there is not enough.
-  bool MakeRoom(Shard* shard, uint64_t charge, std::list<Item>* dropped);
+  bool MakeRoom(Shard* shard, uint64_t charge, Dropped* dropped);
 
   const uint64_t capacity_;
   const size_t shard_count_;
@@ -90,92 +189,87 @@ LruCache<V>::LruCache(uint64_t capacity, size_t shards)
       shard_count_(shards),
       shard_capacity_(capacity / shards),
       shards_(std::make_unique<Shard[]>(shards)) {
-  assert(shards > 0 && (shards & (shards - 1)) == 0);
+  assert(std::has_single_bit(shards));
 }
 
 template <typename V>
 typename LruCache<V>::Pin LruCache<V>::Lookup(const CacheKey& key) {
-  Shard& shard = ShardOf(key);
+  const size_t hash = Hash(key);
+  Shard& shard = ShardOf(hash);
   const std::lock_guard lock(shard.mutex);
-  const auto it = shard.index.find(key);
-  if (it == shard.index.end()) {
+  Item* item = shard.Find(key, hash);
+  if (item == nullptr) {
     ++shard.stats.misses;
     return nullptr;
   }
   ++shard.stats.hits;
-  shard.items.splice(shard.items.begin(), shard.items, it->second);
-  return it->second->value;
+  shard.Touch(item);
+  return item->value;
 }
 
 template <typename V>
-bool LruCache<V>::MakeRoom(Shard* shard, uint64_t charge, std::list<Item>* dropped) {
+bool LruCache<V>::MakeRoom(Shard* shard, uint64_t charge, Dropped* dropped) {
   if (charge > shard_capacity_) {
     return false;
   }
-  auto it = shard->items.end();
-  while (shard->stats.bytes + charge > shard_capacity_ && it != shard->items.begin()) {
-    --it;
-    if (it->value.use_count() > 1) {
-      continue;  // pinned; only under this mutex can an unpinned one become pinned
+  for (Item* item = shard->Oldest();
+       item != nullptr && shard->stats.bytes + charge > shard_capacity_;) {
+    Item* next = shard->NewerThan(item);
+    // Pinned ones stay; only under this mutex can an unpinned one become pinned.
+    if (item->value.use_count() == 1) {
+      ++shard->stats.evictions;
+      dropped->Add(shard->Remove(item));
     }
-    shard->stats.bytes -= it->charge;
-    --shard->stats.entries;
-    ++shard->stats.evictions;
-    shard->index.erase(it->key);
-    const auto victim = it++;
-    dropped->splice(dropped->end(), shard->items, victim);
+    item = next;
   }
   return shard->stats.bytes + charge <= shard_capacity_;
 }
 
 template <typename V>
 typename LruCache<V>::Pin LruCache<V>::Insert(const CacheKey& key, Pin value, uint64_t charge) {
-  std::list<Item> dropped;  // destroyed after the mutex is released
-  Shard& shard = ShardOf(key);
+  const size_t hash = Hash(key);
+  Shard& shard = ShardOf(hash);
+  Dropped dropped;
   const std::lock_guard lock(shard.mutex);
-  if (const auto it = shard.index.find(key); it != shard.index.end()) {
-    return it->second->value;
+  if (const Item* item = shard.Find(key, hash)) {
+    return item->value;
   }
   if (!MakeRoom(&shard, charge, &dropped)) {
     ++shard.stats.uncached;
     return value;
   }
-  shard.items.push_front(Item{key, value, charge});
-  shard.index.emplace(key, shard.items.begin());
-  shard.stats.bytes += charge;
-  ++shard.stats.entries;
+  auto item = std::make_unique<Item>();
+  item->hash = hash;
+  item->key = key;
+  item->value = value;
+  item->charge = charge;
+  shard.Add(item.release());
   return value;
 }
 
 template <typename V>
 void LruCache<V>::Erase(const CacheKey& key) {
-  std::list<Item> dropped;
-  Shard& shard = ShardOf(key);
+  const size_t hash = Hash(key);
+  Shard& shard = ShardOf(hash);
+  Dropped dropped;
   const std::lock_guard lock(shard.mutex);
-  const auto it = shard.index.find(key);
-  if (it == shard.index.end()) {
-    return;
+  if (Item* item = shard.Find(key, hash)) {
+    dropped.Add(shard.Remove(item));
   }
-  shard.stats.bytes -= it->second->charge;
-  --shard.stats.entries;
-  dropped.splice(dropped.end(), shard.items, it->second);
-  shard.index.erase(it);
 }
 
 template <typename V>
 void LruCache<V>::EraseFile(uint64_t file) {
   for (size_t i = 0; i < shard_count_; ++i) {
-    std::list<Item> dropped;
+    Dropped dropped;
     Shard& shard = shards_[i];
     const std::lock_guard lock(shard.mutex);
-    for (auto it = shard.items.begin(); it != shard.items.end();) {
-      const auto item = it++;
+    for (Item* item = shard.Oldest(); item != nullptr;) {
+      Item* next = shard.NewerThan(item);
       if (item->key.file == file && item->value.use_count() == 1) {
-        shard.stats.bytes -= item->charge;
-        --shard.stats.entries;
-        shard.index.erase(item->key);
-        dropped.splice(dropped.end(), shard.items, item);
+        dropped.Add(shard.Remove(item));
       }
+      item = next;
     }
   }
 }

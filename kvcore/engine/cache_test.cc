@@ -33,6 +33,24 @@ TEST(LruCache, KeepsWhatFitsAndDropsTheLeastRecentlyUsed) {
   EXPECT_EQ(stats.bytes, 3u);
 }
 
+TEST(LruCache, WhatIsUsedAgainAndAgainStays) {
+  constexpr uint64_t kEntries = 1000;
+  Cache cache(kEntries, 1);
+  for (uint64_t i = 0; i < 20 * kEntries; ++i) {
+    if (cache.Lookup({1, i}) == nullptr) {
+      cache.Insert({1, i}, Value("once"), 1);
+    }
+    // A quarter of the cache may pass between two looks at it.
+    const uint64_t hot = i % (kEntries / 4);
+    if (i >= kEntries / 4) {
+      ASSERT_NE(cache.Lookup({2, hot}), nullptr) << i;
+    } else {
+      cache.Insert({2, hot}, Value("hot"), 1);
+    }
+  }
+  EXPECT_EQ(cache.GetStats().entries, kEntries);
+}
+
 TEST(LruCache, PinnedValuesStayAndCount) {
   Cache cache(10, 1);
   const auto pinned = cache.Insert({1, 0}, Value("pinned"), 6);

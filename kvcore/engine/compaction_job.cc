@@ -43,10 +43,10 @@ Result<bool> CompactionJob::Step(uint64_t budget) {
         children.push_back(table->NewIterator(false));
       }
     } else {
-      children.push_back(NewLevelIterator(compaction_->upper, context_.tables, false));
+      children.push_back(NewLevelIterator(&compaction_->upper, context_.tables, false));
     }
     if (!compaction_->lower.empty()) {
-      children.push_back(NewLevelIterator(compaction_->lower, context_.tables, false));
+      children.push_back(NewLevelIterator(&compaction_->lower, context_.tables, false));
     }
     input_ = NewMergingIterator(std::move(children));
     input_->SeekToFirst();

@@ -2,8 +2,8 @@
 
 #include <cassert>
 
-#include "kvcore/engine/failed_iterator.h"
 #include "kvcore/engine/internal_key.h"
+#include "kvcore/engine/key_buffer.h"
 
 namespace kvfs::engine {
 
@@ -74,7 +74,8 @@ class DbIterator final : public Iterator {
       // Before the first entry of key_: step to the entries after it.
       input_->Seek(SeekKey(key_, kMaxSequence));
     } else {
-      key_.assign(UserKey(input_->key()));
+      key_.Assign(UserKey(input_->key()));
+      input_->Next();  // it was shown
     }
     FindForward(true);
   }
@@ -86,7 +87,7 @@ class DbIterator final : public Iterator {
     }
     if (forward_) {
       forward_ = false;
-      key_.assign(UserKey(input_->key()));
+      key_.Assign(UserKey(input_->key()));
       SeekBefore(key_);
     }
     FindBackward();
@@ -94,7 +95,7 @@ class DbIterator final : public Iterator {
 
   ByteView key() const override {
     assert(valid_ || !status_.ok());
-    return forward_ ? UserKey(input_->key()) : ByteView(key_);
+    return forward_ ? UserKey(input_->key()) : key_.view();
   }
 
   ByteView value() const override {
@@ -147,11 +148,11 @@ class DbIterator final : public Iterator {
       if (!upper_.empty() && user_key >= upper_) {
         return;
       }
-      if (Sequence(internal) > sequence_ || (skipping && user_key == key_)) {
+      if (Sequence(internal) > sequence_ || (skipping && user_key == key_.view())) {
         continue;
       }
       if (TypeOf(internal) == EntryType::kDelete) {
-        key_.assign(user_key);
+        key_.Assign(user_key);
         skipping = true;
         continue;
       }
@@ -169,7 +170,7 @@ class DbIterator final : public Iterator {
     for (; input_->Valid(); input_->Prev()) {
       const ByteView internal = input_->key();
       const ByteView user_key = UserKey(internal);
-      if (found && user_key != key_) {
+      if (found && user_key != key_.view()) {
         if (type_ != EntryType::kDelete) {
           break;
         }
@@ -183,7 +184,7 @@ class DbIterator final : public Iterator {
       }
       // Backwards an entry is older than the next one of its key: the last visible one counts.
       found = true;
-      key_.assign(user_key);
+      key_.Assign(user_key);
       stored_.assign(input_->value());
       type_ = TypeOf(internal);
     }
@@ -212,7 +213,7 @@ class DbIterator final : public Iterator {
   const Bytes lower_;
   const Bytes upper_;
   bool forward_ = true;
-  Bytes key_;
+  KeyBuffer key_;
   Bytes stored_;
   EntryType type_ = EntryType::kDelete;
   // value() reads the blob when first asked, and may find it damaged.
@@ -220,6 +221,25 @@ class DbIterator final : public Iterator {
   mutable Status status_;
   mutable bool blob_read_ = false;
   mutable Bytes blob_;
+};
+
+class FailedIterator final : public Iterator {
+ public:
+  explicit FailedIterator(Status status) : status_(std::move(status)) {}
+
+  bool Valid() const override { return false; }
+  void SeekToFirst() override {}
+  void SeekToLast() override {}
+  void Seek(ByteView) override {}
+  void SeekForPrev(ByteView) override {}
+  void Next() override { assert(false); }
+  void Prev() override { assert(false); }
+  ByteView key() const override { return {}; }
+  ByteView value() const override { return {}; }
+  Status status() const override { return status_; }
+
+ private:
+  const Status status_;
 };
 
 }  // namespace
@@ -232,7 +252,7 @@ std::unique_ptr<Iterator> NewDbIterator(std::unique_ptr<InternalIterator> input,
 }
 
 std::unique_ptr<Iterator> NewFailedIterator(Status status) {
-  return std::make_unique<FailedIterator<Iterator>>(std::move(status));
+  return std::make_unique<FailedIterator>(std::move(status));
 }
 
 }  // namespace kvfs::engine

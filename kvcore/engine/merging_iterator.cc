@@ -17,7 +17,6 @@ class MergingIterator final : public InternalIterator {
     heap_.reserve(children_.size());
   }
 
-  bool Valid() const override { return !heap_.empty(); }
   void SeekToFirst() override {
     forward_ = true;
     Reposition([](size_t, InternalIterator* child) { child->SeekToFirst(); });
@@ -52,8 +51,6 @@ class MergingIterator final : public InternalIterator {
     Top()->Prev();
     TopMoved();
   }
-  ByteView key() const override { return Top()->key(); }
-  ByteView value() const override { return Top()->value(); }
   Status status() const override { return status_; }
 
  private:
@@ -83,6 +80,15 @@ class MergingIterator final : public InternalIterator {
     }
     for (size_t i = heap_.size() / 2; i > 0; --i) {
       SiftDown(i - 1);
+    }
+    ShowTop();
+  }
+
+  void ShowTop() {
+    if (heap_.empty()) {
+      ShowNothing();
+    } else {
+      ShowWhatIsAt(*Top());
     }
   }
 
@@ -128,7 +134,10 @@ class MergingIterator final : public InternalIterator {
       heap_.front() = heap_.back();
       heap_.pop_back();
     }
-    SiftDown(0);
+    if (heap_.size() > 1) {
+      SiftDown(0);
+    }
+    ShowTop();
   }
 
   void SiftDown(size_t at) {
@@ -149,6 +158,7 @@ class MergingIterator final : public InternalIterator {
 
   void Fail(Status status) {
     heap_.clear();
+    ShowNothing();
     status_ = std::move(status);
   }
 

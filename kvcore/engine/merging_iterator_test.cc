@@ -23,7 +23,6 @@ class VectorIterator final : public InternalIterator {
   explicit VectorIterator(std::vector<Bytes> keys, int fail_at = -1)
       : keys_(std::move(keys)), moves_left_(fail_at) {}
 
-  bool Valid() const override { return at_ >= 0 && at_ < Size() && status_.ok(); }
   void SeekToFirst() override { Go(0); }
   void SeekToLast() override { Go(Size() - 1); }
   void Seek(ByteView key) override {
@@ -34,8 +33,6 @@ class VectorIterator final : public InternalIterator {
   }
   void Next() override { Go(at_ + 1); }
   void Prev() override { Go(at_ - 1); }
-  ByteView key() const override { return keys_[static_cast<size_t>(at_)]; }
-  ByteView value() const override { return key(); }
   Status status() const override { return status_; }
 
  private:
@@ -44,6 +41,11 @@ class VectorIterator final : public InternalIterator {
     at_ = at;
     if (moves_left_ >= 0 && moves_left_-- == 0) {
       status_ = Status::IoError("made to fail");
+    }
+    if (at_ >= 0 && at_ < Size() && status_.ok()) {
+      Show(keys_[static_cast<size_t>(at_)], keys_[static_cast<size_t>(at_)]);
+    } else {
+      ShowNothing();
     }
   }
 

@@ -2,6 +2,7 @@
 
 #include <snappy.h>
 
+#include <array>
 #include <cassert>
 
 #include "kvcore/base/coding.h"
@@ -9,6 +10,9 @@
 
 namespace kvfs::engine {
 namespace {
+
+// Blocks up to this size are read onto the stack.
+constexpr size_t kOrdinaryBlockBytes = 8u << 10;
 
 uint32_t BlockChecksum(ByteView stored_and_type, uint64_t file_number, uint64_t offset) {
   char place[16];
@@ -110,21 +114,31 @@ uint32_t SealBlock(ByteView contents, bool compress, uint64_t file_number, uint6
 
 Result<Bytes> ReadBlock(const env::RandomAccessFile& file, std::string_view name,
                         uint64_t file_number, const BlockHandle& handle) {
-  Bytes stored;
   const size_t whole = size_t{handle.size} + kBlockTrailerBytes;
+  std::array<char, kOrdinaryBlockBytes> ordinary;
+  if (whole <= ordinary.size()) {
+    KVFS_ASSIGN_OR_RETURN(const size_t size, file.ReadInto(handle.offset, whole, ordinary.data()));
+    return DecodeBlock({ordinary.data(), size}, name, file_number, handle);
+  }
+  Bytes stored;
   KVFS_RETURN_IF_ERROR(file.ReadAt(handle.offset, whole, &stored));
-  if (stored.size() != whole) {
+  return DecodeBlock(stored, name, file_number, handle);
+}
+
+Result<Bytes> DecodeBlock(ByteView stored, std::string_view name, uint64_t file_number,
+                          const BlockHandle& handle) {
+  if (stored.size() != size_t{handle.size} + kBlockTrailerBytes) {
     return BlockDamage(name, handle.offset, "block is cut short");
   }
   const uint32_t checksum = DecodeFixed32(stored.data() + handle.size + 1);
-  if (BlockChecksum(ByteView(stored).substr(0, handle.size + size_t{1}), file_number,
-                    handle.offset) != checksum) {
+  if (BlockChecksum(stored.substr(0, handle.size + size_t{1}), file_number, handle.offset) !=
+      checksum) {
     return BlockDamage(name, handle.offset, "bad block checksum");
   }
   const auto type = static_cast<uint8_t>(stored[handle.size]);
-  stored.resize(handle.size);
+  stored = stored.substr(0, handle.size);
   if (type == static_cast<uint8_t>(Compression::kNone)) {
-    return stored;
+    return Bytes(stored);
   }
   if (type != static_cast<uint8_t>(Compression::kSnappy)) {
     return BlockDamage(name, handle.offset, "unknown compression");

@@ -51,5 +51,9 @@ uint32_t SealBlock(ByteView contents, bool compress, uint64_t file_number, uint6
 // handle and the trailer after it lie within the file, so that a damaged size allocates nothing.
 Result<Bytes> ReadBlock(const env::RandomAccessFile& file, std::string_view name,
                         uint64_t file_number, const BlockHandle& handle);
+// The same for a block that was read with others: `stored` is what lies at the handle, with the
+// trailer; shorter if the file ends there.
+Result<Bytes> DecodeBlock(ByteView stored, std::string_view name, uint64_t file_number,
+                          const BlockHandle& handle);
 
 }  // namespace kvfs::engine

@@ -1,5 +1,6 @@
 #include "kvcore/engine/table_reader.h"
 
+#include <algorithm>
 #include <utility>
 
 #include "kvcore/engine/block_reader.h"
@@ -46,25 +47,36 @@ Result<std::shared_ptr<const Table>> Table::Open(std::unique_ptr<env::RandomAcce
   return std::shared_ptr<const Table>(std::move(table));
 }
 
-Result<Bytes> Table::ReadVerified(const BlockHandle& handle) const {
+Status Table::CheckPlace(const BlockHandle& handle) const {
   // Blocks end before the footer.
   const uint64_t end = size_ - kTableFooterBytes;
   if (handle.offset > end || uint64_t{handle.size} + kBlockTrailerBytes > end - handle.offset) {
     return Damage(handle.offset, "block lies outside the file");
   }
+  return Status::Ok();
+}
+
+Result<Bytes> Table::ReadVerified(const BlockHandle& handle) const {
+  KVFS_RETURN_IF_ERROR(CheckPlace(handle));
   return ReadBlock(*file_, *name_, file_number_, handle);
 }
 
-Result<std::shared_ptr<const Bytes>> Table::GetBlock(const BlockHandle& handle,
-                                                     bool fill_cache) const {
+template <typename Read>
+Result<std::shared_ptr<const Bytes>> Table::GetBlock(const BlockHandle& handle, bool fill_cache,
+                                                     const Read& read) const {
   const CacheKey key{file_number_, handle.offset};
   if (auto cached = cache_->Lookup(key)) {
     return cached;
   }
-  KVFS_ASSIGN_OR_RETURN(Bytes contents, ReadVerified(handle));
+  KVFS_ASSIGN_OR_RETURN(Bytes contents, read());
   const uint64_t charge = contents.capacity() + kBlockOverhead;
   auto block = std::make_shared<const Bytes>(std::move(contents));
   return fill_cache ? cache_->Insert(key, std::move(block), charge) : block;
+}
+
+Result<std::shared_ptr<const Bytes>> Table::GetBlock(const BlockHandle& handle,
+                                                     bool fill_cache) const {
+  return GetBlock(handle, fill_cache, [&] { return ReadVerified(handle); });
 }
 
 uint64_t Table::MemoryBytes() const {
@@ -80,7 +92,8 @@ Result<std::optional<FoundEntry>> Table::Get(ByteView user_key, uint64_t sequenc
       return std::optional<FoundEntry>();
     }
   }
-  const Bytes target = SeekKey(user_key, sequence);
+  const LookupKey lookup(user_key, sequence);
+  const ByteView target = lookup.internal_key();
   KVFS_ASSIGN_OR_RETURN(auto index_block, GetBlock(footer_.index, true));
   BlockIterator block;
   block.Reset(std::move(index_block), {name_, footer_.index.offset});
@@ -116,7 +129,6 @@ class Table::Iter final : public InternalIterator {
   Iter(std::shared_ptr<const Table> table, bool fill_cache)
       : table_(std::move(table)), fill_cache_(fill_cache) {}
 
-  bool Valid() const override { return data_.Valid(); }
   void SeekToFirst() override {
     if (OpenIndex()) {
       index_.SeekToFirst();
@@ -166,11 +178,13 @@ class Table::Iter final : public InternalIterator {
     data_.Prev();
     SkipBackward();
   }
-  ByteView key() const override { return data_.key(); }
-  ByteView value() const override { return data_.value(); }
   Status status() const override { return status_; }
 
  private:
+  // Walks that go on from block to block read so much at once, the longer the more.
+  static constexpr size_t kLeastAhead = 16u << 10;
+  static constexpr size_t kMostAhead = 128u << 10;
+
   bool OpenIndex() {
     status_ = Status();
     if (index_.HasBlock() && index_.status().ok()) {
@@ -189,6 +203,7 @@ class Table::Iter final : public InternalIterator {
     if (!index_.Valid()) {
       data_.Clear();
       data_handle_ = {};
+      ShowNothing();
       return index_.status().ok() ? false : Fail(index_.status());
     }
     ByteView encoded = index_.value();
@@ -199,13 +214,43 @@ class Table::Iter final : public InternalIterator {
     if (data_.HasBlock() && data_.status().ok() && handle == data_handle_) {
       return true;
     }
-    auto block = table_->GetBlock(handle, fill_cache_);
+    auto block = table_->GetBlock(handle, fill_cache_, [&] { return ReadData(handle); });
     if (!block.ok()) {
       return Fail(block.error());
     }
     data_handle_ = handle;
     data_.Reset(std::move(*block), {table_->name_, handle.offset});
     return true;
+  }
+
+  // Blocks read one after the other come out of one read.
+  Result<Bytes> ReadData(const BlockHandle& handle) {
+    KVFS_RETURN_IF_ERROR(table_->CheckPlace(handle));
+    const uint64_t size = uint64_t{handle.size} + kBlockTrailerBytes;
+    const bool in_order =
+        data_handle_.size != 0 &&
+        handle.offset == data_handle_.offset + data_handle_.size + kBlockTrailerBytes;
+    const bool have = handle.offset >= ahead_at_ && handle.offset - ahead_at_ <= ahead_.size() &&
+                      size <= ahead_.size() - (handle.offset - ahead_at_);
+    if (!have) {
+      if (!in_order || size > kMostAhead) {
+        ahead_bytes_ = 0;
+        ahead_ = Bytes();
+        return ReadBlock(*table_->file_, *table_->name_, table_->file_number_, handle);
+      }
+      ahead_bytes_ = std::clamp(2 * ahead_bytes_, kLeastAhead, kMostAhead);
+      ahead_at_ = handle.offset;
+      // What follows the data blocks is not for a walk.
+      const uint64_t most =
+          std::max(table_->properties_.data_bytes, handle.offset + size) - handle.offset;
+      const uint64_t wanted = std::min<uint64_t>(std::max<uint64_t>(ahead_bytes_, size), most);
+      if (Status status = table_->file_->ReadAt(ahead_at_, wanted, &ahead_); !status.ok()) {
+        ahead_.clear();
+        return status;
+      }
+    }
+    return DecodeBlock(ByteView(ahead_).substr(handle.offset - ahead_at_, size), *table_->name_,
+                       table_->file_number_, handle);
   }
 
   void SkipForward() {
@@ -220,6 +265,7 @@ class Table::Iter final : public InternalIterator {
       }
       data_.SeekToFirst();
     }
+    ShowWhatIsAt(data_);
   }
 
   void SkipBackward() {
@@ -234,12 +280,14 @@ class Table::Iter final : public InternalIterator {
       }
       data_.SeekToLast();
     }
+    ShowWhatIsAt(data_);
   }
 
   bool Fail(Status status) {
     status_ = std::move(status);
     data_.Clear();
     data_handle_ = {};
+    ShowNothing();
     return false;
   }
 
@@ -248,6 +296,10 @@ class Table::Iter final : public InternalIterator {
   BlockIterator index_;
   BlockIterator data_;
   BlockHandle data_handle_;
+  // Bytes of the file that were read ahead, where they lie, and how many were asked for.
+  Bytes ahead_;
+  uint64_t ahead_at_ = 0;
+  size_t ahead_bytes_ = 0;
   Status status_;
 };
 

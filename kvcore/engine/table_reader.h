@@ -54,7 +54,12 @@ class Table : public std::enable_shared_from_this<Table> {
   class Iter;
 
   Status Damage(uint64_t offset, const char* what) const;
-  // Past the cache; checks that the handle lies within the file.
+  // `read` reads it where the cache has it not.
+  template <typename Read>
+  Result<std::shared_ptr<const Bytes>> GetBlock(const BlockHandle& handle, bool fill_cache,
+                                                const Read& read) const;
+  Status CheckPlace(const BlockHandle& handle) const;  // that it lies within the file
+  // Past the cache.
   Result<Bytes> ReadVerified(const BlockHandle& handle) const;
 
   const std::unique_ptr<env::RandomAccessFile> file_;

@@ -217,6 +217,43 @@ TEST(Table, IteratorsKeepItAliveAndNeedNoCache) {
   EXPECT_LE(cache.GetStats().entries, 1u);  // the index
 }
 
+TEST(Table, AWalkFromBlockToBlockReadsAhead) {
+  const Model model = RandomModel(8, 5000);
+  const Built built = Build(model, Small());
+  int reads = 0;
+  BlockCache cache(64u << 10, 1);
+  const auto table = *Table::Open(std::make_unique<test::BytesReadFile>(built.bytes, &reads),
+                                  "000012.sst", kFile, &cache);
+  const int opening = reads;
+  auto it = table->NewIterator(/*fill_cache=*/false);
+  it->SeekToFirst();
+  for (const auto& [key, value] : model) {
+    ASSERT_TRUE(it->Valid());
+    ASSERT_EQ(it->key(), key);
+    ASSERT_EQ(it->value(), value);
+    it->Next();
+  }
+  EXPECT_FALSE(it->Valid());
+  EXPECT_TRUE(it->status().ok());
+  EXPECT_LT(reads - opening, 20);  // of 5,000 entries in blocks of 128 bytes
+
+  // Who jumps about reads single blocks, and finds the same.
+  std::mt19937_64 random(8);
+  for (int i = 0; i < 300; ++i) {
+    auto at = model.lower_bound(Key("dir/" + std::to_string(random() % 5000), 1));
+    if (at == model.end()) {
+      continue;
+    }
+    it->Seek(at->first);
+    for (int steps = 0; steps < 7 && at != model.end(); ++steps, ++at) {
+      ASSERT_TRUE(it->Valid());
+      ASSERT_EQ(it->key(), at->first);
+      ASSERT_EQ(it->value(), at->second);
+      it->Next();
+    }
+  }
+}
+
 // Reads everything a table offers; the first error.
 Status ReadEverything(const Bytes& bytes, const Model& model, uint64_t number = kFile) {
   BlockCache cache(8u << 20, 1);

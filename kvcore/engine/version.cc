@@ -58,7 +58,7 @@ void Version::AddIterators(TableCache* cache, bool fill_cache,
   for (int level = 1; level < kLevels; ++level) {
     const TableList& list = levels[static_cast<size_t>(level)];
     if (!list.empty()) {
-      out->push_back(NewLevelIterator(list, cache, fill_cache));
+      out->push_back(NewLevelIterator(&list, cache, fill_cache));
     }
   }
 }
@@ -135,10 +135,8 @@ namespace {
 
 class LevelIterator final : public InternalIterator {
  public:
-  LevelIterator(TableList tables, TableCache* cache, bool fill_cache)
-      : tables_(std::move(tables)), cache_(cache), fill_cache_(fill_cache) {}
-
-  bool Valid() const override { return current_ != nullptr && current_->Valid(); }
+  LevelIterator(const TableList* tables, TableCache* cache, bool fill_cache)
+      : tables_(*tables), cache_(cache), fill_cache_(fill_cache) {}
 
   void SeekToFirst() override {
     if (Enter(0)) {
@@ -186,8 +184,6 @@ class LevelIterator final : public InternalIterator {
     SkipBackward();
   }
 
-  ByteView key() const override { return current_->key(); }
-  ByteView value() const override { return current_->value(); }
   Status status() const override {
     return status_.ok() && current_ != nullptr ? current_->status() : status_;
   }
@@ -197,12 +193,14 @@ class LevelIterator final : public InternalIterator {
   bool Enter(size_t index) {
     if (!status_.ok() || index >= tables_.size()) {
       current_.reset();
+      ShowNothing();
       return false;
     }
     if (current_ != nullptr && index == index_) {
       return current_->status().ok();
     }
     current_.reset();
+    ShowNothing();
     auto table = cache_->Get(tables_[index]->meta.number);
     if (!table.ok()) {
       status_ = table.error();
@@ -219,6 +217,7 @@ class LevelIterator final : public InternalIterator {
         current_->SeekToFirst();
       }
     }
+    ShowCurrent();
   }
 
   void SkipBackward() {
@@ -229,9 +228,18 @@ class LevelIterator final : public InternalIterator {
         current_->SeekToLast();
       }
     }
+    ShowCurrent();
   }
 
-  const TableList tables_;
+  void ShowCurrent() {
+    if (current_ != nullptr) {
+      ShowWhatIsAt(*current_);
+    } else {
+      ShowNothing();
+    }
+  }
+
+  const TableList& tables_;
   TableCache* const cache_;
   const bool fill_cache_;
   size_t index_ = 0;
@@ -241,9 +249,9 @@ class LevelIterator final : public InternalIterator {
 
 }  // namespace
 
-std::unique_ptr<InternalIterator> NewLevelIterator(TableList tables, TableCache* cache,
+std::unique_ptr<InternalIterator> NewLevelIterator(const TableList* tables, TableCache* cache,
                                                    bool fill_cache) {
-  return std::make_unique<LevelIterator>(std::move(tables), cache, fill_cache);
+  return std::make_unique<LevelIterator>(tables, cache, fill_cache);
 }
 
 }  // namespace kvfs::engine

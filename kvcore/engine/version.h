@@ -33,8 +33,7 @@ class Version {
   // The newest entry of `user_key` at or below `sequence`, deletes included.
   Result<std::optional<FoundEntry>> Get(TableCache* tables, ByteView user_key, uint64_t sequence,
                                         bool fill_cache) const;
-  // Appends iterators that together cover every table. `cache` outlives them, and they hold the
-  // tables they are on, but not this version.
+  // Appends iterators that together cover every table. `cache` and this version outlive them.
   void AddIterators(TableCache* cache, bool fill_cache,
                     std::vector<std::unique_ptr<InternalIterator>>* out) const;
   // Tables of `level` that hold user keys in [begin, end], both inclusive.
@@ -57,8 +56,9 @@ struct ReadView {
   std::shared_ptr<const Version> version;
 };
 
-// The tables of one sorted level as one iterator; each is opened when the walk reaches it.
-std::unique_ptr<InternalIterator> NewLevelIterator(TableList tables, TableCache* cache,
+// The tables of one sorted level as one iterator; each is opened when the walk reaches it. Both
+// outlive it.
+std::unique_ptr<InternalIterator> NewLevelIterator(const TableList* tables, TableCache* cache,
                                                    bool fill_cache);
 
 }  // namespace kvfs::engine

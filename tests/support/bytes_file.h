@@ -17,7 +17,9 @@ namespace kvfs::test {
 // sees any read past the end.
 class BytesReadFile final : public env::RandomAccessFile {
  public:
-  explicit BytesReadFile(Bytes content) : content_(std::move(content)) {}
+  // `reads` (may be null) counts.
+  explicit BytesReadFile(Bytes content, int* reads = nullptr)
+      : content_(std::move(content)), reads_(reads) {}
 
   Status ReadAt(uint64_t offset, size_t size, Bytes* out) const override {
     out->resize(size);
@@ -26,6 +28,9 @@ class BytesReadFile final : public env::RandomAccessFile {
     return {};
   }
   Result<size_t> ReadInto(uint64_t offset, size_t size, char* out) const override {
+    if (reads_ != nullptr) {
+      ++*reads_;
+    }
     if (offset >= content_.size()) {
       return size_t{0};
     }
@@ -39,6 +44,7 @@ class BytesReadFile final : public env::RandomAccessFile {
 
  private:
   const Bytes content_;
+  int* const reads_;
 };
 
 // Writes into a string that outlives it.
