@@ -24,7 +24,6 @@ namespace kvfs::bench {
 namespace {
 
 constexpr size_t kBufferBytes = 32u << 20;
-constexpr size_t kCacheBytes = 64u << 20;
 constexpr int kBloomBits = 10;
 
 template <typename S>
@@ -34,10 +33,10 @@ void Check(const S& status) {
 
 class KvfsEngine final : public EngineUnderTest {
  public:
-  explicit KvfsEngine(const std::string& directory) : posix_(2) {
+  KvfsEngine(const std::string& directory, const EngineSettings& settings) : posix_(2) {
     engine::Options options;
     options.memtable_bytes = kBufferBytes;
-    options.block_cache_bytes = kCacheBytes;
+    options.block_cache_bytes = settings.cache_bytes;
     options.bloom_bits_per_key = kBloomBits;
     blob_threshold_ = options.blob_threshold_bytes;
     auto db = engine::Db::Open(options, posix_.env(), directory);
@@ -107,8 +106,8 @@ class KvfsEngine final : public EngineUnderTest {
 #ifdef KVFS_HAVE_LEVELDB
 class LevelEngine final : public EngineUnderTest {
  public:
-  explicit LevelEngine(const std::string& directory)
-      : cache_(leveldb::NewLRUCache(kCacheBytes)),
+  LevelEngine(const std::string& directory, const EngineSettings& settings)
+      : cache_(leveldb::NewLRUCache(settings.cache_bytes)),
         filter_(leveldb::NewBloomFilterPolicy(kBloomBits)) {
     leveldb::Options options;
     options.create_if_missing = true;
@@ -161,9 +160,9 @@ class LevelEngine final : public EngineUnderTest {
 #ifdef KVFS_HAVE_ROCKSDB
 class RocksEngine final : public EngineUnderTest {
  public:
-  RocksEngine(const std::string& directory, bool blobs) {
+  RocksEngine(const std::string& directory, const EngineSettings& settings, bool blobs) {
     rocksdb::BlockBasedTableOptions table;
-    table.block_cache = rocksdb::NewLRUCache(kCacheBytes);
+    table.block_cache = rocksdb::NewLRUCache(settings.cache_bytes);
     table.filter_policy.reset(rocksdb::NewBloomFilterPolicy(kBloomBits));
     rocksdb::Options options;
     options.create_if_missing = true;
@@ -221,23 +220,31 @@ void Fail(const std::string& what) {
 }
 
 std::vector<EngineKind> EngineKinds() {
+  using Part = EngineKind::Part;
   std::vector<EngineKind> kinds;
-  kinds.push_back({"kvfs", false, [](const std::string& directory) {
-                     return std::make_unique<KvfsEngine>(directory);
-                   }});
+  kinds.push_back(
+      {"kvfs", Part::kEngine, [](const std::string& directory, const EngineSettings& settings) {
+         return std::make_unique<KvfsEngine>(directory, settings);
+       }});
 #ifdef KVFS_HAVE_LEVELDB
-  kinds.push_back({"leveldb", false, [](const std::string& directory) {
-                     return std::make_unique<LevelEngine>(directory);
-                   }});
+  kinds.push_back(
+      {"leveldb", Part::kEngine, [](const std::string& directory, const EngineSettings& settings) {
+         return std::make_unique<LevelEngine>(directory, settings);
+       }});
 #endif
 #ifdef KVFS_HAVE_ROCKSDB
-  kinds.push_back({"rocksdb", false, [](const std::string& directory) {
-                     return std::make_unique<RocksEngine>(directory, false);
-                   }});
-  kinds.push_back({"rocksdb+blobs", true, [](const std::string& directory) {
-                     return std::make_unique<RocksEngine>(directory, true);
+  kinds.push_back(
+      {"rocksdb", Part::kEngine, [](const std::string& directory, const EngineSettings& settings) {
+         return std::make_unique<RocksEngine>(directory, settings, false);
+       }});
+  kinds.push_back({"rocksdb+blobs", Part::kBlobEngine,
+                   [](const std::string& directory, const EngineSettings& settings) {
+                     return std::make_unique<RocksEngine>(directory, settings, true);
                    }});
 #endif
+  kinds.push_back({"raw", Part::kRaw, [](const std::string& directory, const EngineSettings&) {
+                     return OpenRaw(directory);
+                   }});
   return kinds;
 }
 

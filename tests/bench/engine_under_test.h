@@ -1,6 +1,7 @@
 // EngineUnderTest: what engine_bench asks of a storage engine, kvfs's own and its peers.
 #pragma once
 
+#include <cstdint>
 #include <functional>
 #include <memory>
 #include <string>
@@ -25,14 +26,28 @@ class EngineUnderTest {
   virtual void Flush() = 0;
 };
 
+// The same for all.
+struct EngineSettings {
+  uint64_t cache_bytes = 64u << 20;
+};
+
 struct EngineKind {
+  // kBlobEngine: takes part where values are large. kRaw: no engine but plain files, to tell what
+  // the disk takes; it can only write.
+  enum class Part : uint8_t { kEngine, kBlobEngine, kRaw };
+
   std::string name;
-  bool for_large_values_only = false;
-  std::function<std::unique_ptr<EngineUnderTest>(const std::string& directory)> open;
+  Part part = Part::kEngine;
+  std::function<std::unique_ptr<EngineUnderTest>(const std::string& directory,
+                                                 const EngineSettings& settings)>
+      open;
 };
 
 // Those that were found when this was built; kvfs is the first.
 std::vector<EngineKind> EngineKinds();
+// Small values go to a file that was written before, large ones to a file that grows; a sync is one
+// fdatasync of the former.
+std::unique_ptr<EngineUnderTest> OpenRaw(const std::string& directory);
 
 [[noreturn]] void Fail(const std::string& what);
 
