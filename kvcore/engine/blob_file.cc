@@ -166,11 +166,10 @@ Status BlobFile::DecodeHead(const BlobIndex::Entry& entry, ByteView bytes,
   return {};
 }
 
-Status BlobFile::ReadWhole(const BlobIndex::Entry& entry, Bytes* record,
-                           BlobRecordHead* head) const {
-  KVFS_RETURN_IF_ERROR(file_->ReadAt(entry.offset, entry.stored_size, record));
-  KVFS_RETURN_IF_ERROR(DecodeHead(entry, *record, head));
-  if (record->size() != entry.stored_size) {
+Status BlobFile::CheckWhole(const BlobIndex::Entry& entry, ByteView record,
+                            BlobRecordHead* head) const {
+  KVFS_RETURN_IF_ERROR(DecodeHead(entry, record, head));
+  if (record.size() != entry.stored_size) {
     return Damage(entry.offset, "record is cut short");
   }
   return {};
@@ -207,9 +206,13 @@ Status BlobFile::DecodeSubBlock(const BlobRecordHead& head, const BlobIndex::Ent
 
 Result<Bytes> BlobFile::Read(const BlobPointer& pointer) const {
   KVFS_ASSIGN_OR_RETURN(const BlobIndex::Entry entry, Locate(pointer));
-  Bytes record;
+  // Not a Bytes, which would be filled with zeros first.
+  const auto buffer = std::make_unique_for_overwrite<char[]>(entry.stored_size);
+  KVFS_ASSIGN_OR_RETURN(const size_t size,
+                        file_->ReadInto(entry.offset, entry.stored_size, buffer.get()));
+  const ByteView record(buffer.get(), size);
   BlobRecordHead head;
-  KVFS_RETURN_IF_ERROR(ReadWhole(entry, &record, &head));
+  KVFS_RETURN_IF_ERROR(CheckWhole(entry, record, &head));
   if (head.raw_size != pointer.raw_size) {
     return Damage(entry.offset, "the record's size is not that of its pointer");
   }
@@ -217,8 +220,8 @@ Result<Bytes> BlobFile::Read(const BlobPointer& pointer) const {
   value.reserve(head.raw_size);
   for (uint32_t number = 0; number < head.sub_blocks.size(); ++number) {
     const SubBlock& sub = head.sub_blocks[number];
-    KVFS_RETURN_IF_ERROR(DecodeSubBlock(
-        head, entry, number, ByteView(record).substr(sub.offset, sub.stored_size), &value));
+    KVFS_RETURN_IF_ERROR(
+        DecodeSubBlock(head, entry, number, record.substr(sub.offset, sub.stored_size), &value));
   }
   return value;
 }
@@ -278,7 +281,8 @@ Result<Bytes> BlobFile::ReadRecord(uint32_t ordinal) const {
   KVFS_RETURN_IF_ERROR(CheckPlace(*entry));
   Bytes record;
   BlobRecordHead head;
-  KVFS_RETURN_IF_ERROR(ReadWhole(*entry, &record, &head));
+  KVFS_RETURN_IF_ERROR(file_->ReadAt(entry->offset, entry->stored_size, &record));
+  KVFS_RETURN_IF_ERROR(CheckWhole(*entry, record, &head));
   for (uint32_t number = 0; number < head.sub_blocks.size(); ++number) {
     const SubBlock& sub = head.sub_blocks[number];
     KVFS_RETURN_IF_ERROR(

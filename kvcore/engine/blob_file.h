@@ -70,8 +70,8 @@ class BlobFile {
   Status CheckPlace(const BlobIndex::Entry& entry) const;
   // The head at the front of `bytes`, which were read at the entry's place.
   Status DecodeHead(const BlobIndex::Entry& entry, ByteView bytes, BlobRecordHead* head) const;
-  // Reads a whole record and its head.
-  Status ReadWhole(const BlobIndex::Entry& entry, Bytes* record, BlobRecordHead* head) const;
+  // `record` was read at the entry's place: its head, and that it is all there.
+  Status CheckWhole(const BlobIndex::Entry& entry, ByteView record, BlobRecordHead* head) const;
   Status CheckSubBlock(const BlobRecordHead& head, const BlobIndex::Entry& entry, uint32_t number,
                        ByteView stored) const;
   // Verifies sub-block `number`, whose stored bytes are given, and appends its raw bytes.

@@ -150,6 +150,12 @@ Status BlobStore::SyncOne(Growing* file) {
   return file->finished ? Status::Ok() : file->writer->Sync();
 }
 
+bool BlobStore::HasReferred() const {
+  const std::lock_guard lock(mutex_);
+  return std::any_of(files_.begin(), files_.end(),
+                     [](const auto& file) { return file->referred.load(); });
+}
+
 Status BlobStore::SyncReferred(std::atomic<uint64_t>* syncs) {
   std::vector<std::shared_ptr<Growing>> files;
   {

@@ -31,6 +31,8 @@ class BlobStore {
 
   // A batch that is about to be logged refers to this file.
   void MarkReferred(uint64_t logical);
+  // Whether SyncReferred has anything to do.
+  bool HasReferred() const;
   // Makes every record durable that a logged batch refers to. Counts the fdatasyncs.
   Status SyncReferred(std::atomic<uint64_t>* syncs);
   // Makes every record of these files durable: for a flush.

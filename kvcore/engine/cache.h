@@ -90,7 +90,7 @@ class LruCache {
       return item;
     }
     void Add(Item* item) {
-      if (stats.entries >= buckets_.size()) {
+      if (2 * stats.entries >= buckets_.size()) {  // chains are seldom longer than one
         Grow();
       }
       Chain(item);

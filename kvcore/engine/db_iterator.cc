@@ -148,7 +148,7 @@ class DbIterator final : public Iterator {
       if (!upper_.empty() && user_key >= upper_) {
         return;
       }
-      if (Sequence(internal) > sequence_ || (skipping && user_key == key_.view())) {
+      if (Sequence(internal) > sequence_ || (skipping && SameBytes(user_key, key_))) {
         continue;
       }
       if (TypeOf(internal) == EntryType::kDelete) {
@@ -170,7 +170,7 @@ class DbIterator final : public Iterator {
     for (; input_->Valid(); input_->Prev()) {
       const ByteView internal = input_->key();
       const ByteView user_key = UserKey(internal);
-      if (found && user_key != key_.view()) {
+      if (found && !SameBytes(user_key, key_)) {
         if (type_ != EntryType::kDelete) {
           break;
         }

@@ -79,6 +79,8 @@ TEST_F(DbScanTest, ADirectoryAfterDeletingMostOfItIsLikeAFreshOne) {
       Fill(&machine, db.get(), 'e', i, i + 50);
     }
   }
+  // The last deletes may be too few for a memtable to be flushed for them; work goes on elsewhere.
+  Fill(&machine, db.get(), 'a', 0, 8000);
   machine.scheduler->RunFor(10'000'000);
   const uint64_t emptied = Blocks(db.get(), 'c', kKept);
 

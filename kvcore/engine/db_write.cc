@@ -271,7 +271,16 @@ Result<uint64_t> DbImpl::SyncLogs() {
     part.offset = part.memlog->log->Offset();
   }
   const auto work = [&]() -> Status {
-    // A batch marks its blob files before it is in the log, so those marked now are enough.
+    // A batch marks its blob files before it is in the log, so those marked now are enough. While
+    // they are waited for the logs are on their way too.
+    if (blobs_.HasReferred()) {
+      for (const Part& part : parts) {
+        const uint64_t synced = part.memlog->synced_offset.load(std::memory_order_relaxed);
+        if (synced < part.offset) {
+          part.memlog->log->file()->StartWriteback(synced, part.offset - synced);
+        }
+      }
+    }
     KVFS_RETURN_IF_ERROR(blobs_.SyncReferred(&syncs_));
     if (directory_dirty_.exchange(false)) {
       KVFS_RETURN_IF_ERROR(SyncDirectory(env_.files, directory_));

@@ -96,6 +96,10 @@ inline int CompareBytes(ByteView a, ByteView b) {
   return a.size() < b.size() ? -1 : (a.size() > b.size() ? 1 : 0);
 }
 
+inline bool SameBytes(ByteView a, ByteView b) {
+  return a.size() == b.size() && CompareBytes(a, b) == 0;
+}
+
 // < 0, 0, > 0 as `a` sorts before, with or after `b`.
 inline int CompareInternalKeys(ByteView a, ByteView b) {
   if (const int order = CompareBytes(UserKey(a), UserKey(b)); order != 0) {

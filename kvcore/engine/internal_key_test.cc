@@ -29,6 +29,7 @@ TEST(InternalKey, CompareBytesIsTheOrderOfViews) {
     if (i % 3 == 0) {
       b = a.substr(0, random() % (a.size() + 1)) + RandomBytes(&random, 3);
     }
+    ASSERT_EQ(SameBytes(a, b), a == b) << ToHex(a) << " " << ToHex(b);
     ASSERT_EQ(Sign(CompareBytes(a, b)), Sign(ByteView(a).compare(b)))
         << ToHex(a) << " " << ToHex(b);
   }

@@ -67,35 +67,48 @@ bool SyncGroup::TrySync() {
 
 Status SyncGroup::Lead() {
   const Result<uint64_t> covered = work_();
+  Finish(covered, [this] { LeadOthers(); });
+  return covered.status();
+}
+
+// Round after round while somebody waits: handing the lead from one to the next would leave the
+// disk idle between the rounds for as long as waking a thread takes.
+void SyncGroup::LeadOthers() {
+  while (Finish(work_(), {})) {
+  }
+}
+
+bool SyncGroup::Finish(const Result<uint64_t>& covered, env::Scheduler::Work lead_others) {
+  // After the last waiter has been woken its owner, and this with it, may be gone.
+  env::Scheduler* const scheduler = scheduler_;
   std::vector<std::coroutine_handle<>> wake;
+  bool more = false;
   {
     const std::lock_guard lock(mutex_);
-    leading_ = false;
     if (covered.ok()) {
       synced_ = std::max(synced_, *covered);
     }
     std::deque<Waiter*> rest;
     for (Waiter* waiter : waiters_) {
-      if (!covered.ok()) {
-        waiter->status = covered.error();
-        wake.push_back(waiter->handle);
-      } else if (waiter->position <= synced_) {
-        wake.push_back(waiter->handle);
-      } else if (!leading_) {
-        // First, so that the next round begins while the others are still being woken.
-        leading_ = true;
-        waiter->lead = true;
-        wake.insert(wake.begin(), waiter->handle);
-      } else {
+      if (covered.ok() && waiter->position > synced_) {
         rest.push_back(waiter);
+        continue;
       }
+      waiter->status = covered.status();
+      wake.push_back(waiter->handle);
     }
     waiters_ = std::move(rest);
+    more = !waiters_.empty();
+    leading_ = more;
+  }
+  // First, so that the next round begins while the others are still being woken.
+  if (more && lead_others) {
+    scheduler->Post(env::Priority::kForeground, std::move(lead_others));
   }
   for (const std::coroutine_handle<> handle : wake) {
-    scheduler_->Post(env::Priority::kForeground, [handle] { handle.resume(); });
+    scheduler->Post(env::Priority::kForeground, [handle] { handle.resume(); });
   }
-  return covered.status();
+  return more;
 }
 
 void SyncGroup::Advance(uint64_t position) {

@@ -1,6 +1,7 @@
 // SyncGroup: concurrent Sync callers share one round of fdatasyncs. The first becomes
 // the leader and does the work for everything written before it began; those that come
-// meanwhile wait, and those it did not cover get a leader among themselves. Thread-safe.
+// meanwhile wait, and for those it did not cover a task of the scheduler goes on leading
+// until nobody waits any more. Thread-safe.
 #pragma once
 
 #include <coroutine>
@@ -39,8 +40,13 @@ class SyncGroup {
   };
   class Turn;
 
-  // REQUIRES: this caller leads. Does the round and wakes whom it concerns.
+  // These three REQUIRE that the caller leads. Does a round and hands the lead on.
   Status Lead();
+  // Does rounds while there is somebody who waits.
+  void LeadOthers();
+  // After a round: wakes whom it concerns. True if others wait: then the lead is still held, and
+  // goes to `lead_others`, which is posted, if there is such.
+  bool Finish(const Result<uint64_t>& covered, env::Scheduler::Work lead_others);
 
   env::Scheduler* const scheduler_;
   const Work work_;

@@ -68,25 +68,53 @@ TEST_F(SyncGroupTest, FollowersShareALaterRound) {
   EXPECT_EQ(group_.SyncedPosition(), 4u);
 }
 
-// The next round does not wait until those of the last one have been woken.
-TEST_F(SyncGroupTest, TheNextLeaderIsWokenFirst) {
+// The next round does not wait until those of the last one have been woken, and the one after it
+// needs nobody to be woken at all.
+TEST_F(SyncGroupTest, RoundsFollowEachOtherWhileSomebodyWaits) {
   written_ = 1;
   during_ = [this] {
     followers_.push_back(group_.Sync(1));
-    followers_.push_back(group_.Sync(1));
     written_ = 2;
     followers_.push_back(group_.Sync(2));
+    during_ = [this] {
+      written_ = 3;
+      followers_.push_back(group_.Sync(3));
+    };
   };
   EXPECT_TRUE(group_.Sync(1).IsDone());
   EXPECT_EQ(rounds_, 1);
-  ASSERT_TRUE(scheduler_.RunUntil([this] { return followers_[2].IsDone(); }));
-  EXPECT_EQ(rounds_, 2);
+  int tasks = 1;
+  (void)scheduler_.RunUntil([&tasks] { return tasks-- == 0; }, 0);
+  EXPECT_EQ(rounds_, 3);
+  EXPECT_EQ(group_.SyncedPosition(), 3u);
   EXPECT_FALSE(followers_[0].IsDone());
   scheduler_.RunUntilIdle();
   for (Task<Status>& follower : followers_) {
     ASSERT_TRUE(follower.IsDone());
     EXPECT_TRUE(follower.TakeValue().ok());
   }
+  EXPECT_EQ(rounds_, 3);
+}
+
+TEST_F(SyncGroupTest, AFailureOfALaterRoundIsToldToo) {
+  written_ = 1;
+  during_ = [this] {
+    written_ = 2;
+    followers_.push_back(group_.Sync(2));
+    during_ = [this] {
+      failure_ = Status::IoError("gone");
+      written_ = 3;
+      followers_.push_back(group_.Sync(3));
+    };
+  };
+  EXPECT_TRUE(scheduler_.Run(group_.Sync(1)).ok());
+  scheduler_.RunUntilIdle();
+  for (Task<Status>& follower : followers_) {
+    ASSERT_TRUE(follower.IsDone());
+    EXPECT_EQ(follower.TakeValue().code(), Code::kIoError);
+  }
+  EXPECT_EQ(rounds_, 2);
+  EXPECT_EQ(group_.SyncedPosition(), 1u);
 }
 
 TEST_F(SyncGroupTest, AFailureIsToldToAllWhoWait) {

@@ -3,9 +3,8 @@
 // on a scheduler's thread.
 #pragma once
 
-#include <condition_variable>
+#include <atomic>
 #include <memory>
-#include <mutex>
 #include <optional>
 #include <type_traits>
 #include <utility>
@@ -18,19 +17,13 @@ namespace internal {
 class Event {
  public:
   void Set() {
-    std::lock_guard lock(mutex_);
-    set_ = true;
-    condition_.notify_all();
+    set_.store(1, std::memory_order_release);
+    set_.notify_all();
   }
-  void Wait() {
-    std::unique_lock lock(mutex_);
-    condition_.wait(lock, [this] { return set_; });
-  }
+  void Wait() { set_.wait(0, std::memory_order_acquire); }
 
  private:
-  std::mutex mutex_;
-  std::condition_variable condition_;
-  bool set_ = false;
+  std::atomic<int> set_{0};
 };
 
 // The event is shared, because Set() may still be running when the waiter has gone on. The
