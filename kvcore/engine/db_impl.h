@@ -88,6 +88,8 @@ class DbImpl final : public Db {
 
   // Deletes in a memtable from which on it is flushed without waiting until it is full.
   static constexpr uint64_t kManyDeletes = 1000;
+  // The same after a minute.
+  static constexpr uint64_t kSomeDeletes = 128;
   // Memtables waiting for their flush at which writers wait.
   static constexpr size_t kMaxImmutable = 2;
 

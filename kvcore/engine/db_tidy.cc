@@ -75,7 +75,8 @@ void DbImpl::Tidy(bool aged) {
     const uint64_t hidden = HiddenBytes();
     const bool late = aged && hidden > 0 && hidden >= NeededBlobBytes() / kAgedShare;
     const bool much = HidesMuch(hidden) || late;
-    const bool many = active_->deletes.load(std::memory_order_relaxed) >= kManyDeletes;
+    const bool many =
+        active_->deletes.load(std::memory_order_relaxed) >= (aged ? kSomeDeletes : kManyDeletes);
     if (!much && !many) {
       return;
     }

@@ -166,7 +166,10 @@ Result<Position> DbImpl::Write(const WriteBatch& batch) {
     if (deletes > 0) {
       memlog->hidden_bytes.fetch_add(hidden, std::memory_order_relaxed);
       const uint64_t before_these = memlog->deletes.fetch_add(deletes, std::memory_order_relaxed);
-      tidy = hidden > 0 || (before_these < kManyDeletes && before_these + deletes >= kManyDeletes);
+      const auto reaches = [&](uint64_t bound) {
+        return before_these < bound && before_these + deletes >= bound;
+      };
+      tidy = hidden > 0 || reaches(kSomeDeletes) || reaches(kManyDeletes);
     }
     last_sequence_.store(position, std::memory_order_release);
   }
