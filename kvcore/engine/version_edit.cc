@@ -125,6 +125,7 @@ TableMeta MakeTableMeta(uint64_t number, uint64_t file_bytes, uint64_t hidden_by
                    .file_bytes = file_bytes,
                    .entries = properties.entries,
                    .deletes = properties.deletes,
+                   .longest_dead_run = properties.longest_dead_run,
                    .hidden_bytes = hidden_bytes,
                    .smallest_sequence = properties.smallest_sequence,
                    .largest_sequence = properties.largest_sequence,

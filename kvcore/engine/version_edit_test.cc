@@ -133,5 +133,26 @@ TEST(OrdinalSetTest, RunsOutOfOrderOrRangeAreRefused) {
   EXPECT_FALSE(decodes(Bytes("\x01\x00\xff\xff\xff\x7f", 6)));  // longer than the bound
 }
 
+TEST(TableMeta, SaysWhatThePropertiesSay) {
+  const TableProperties properties{.entries = 90,
+                                   .deletes = 40,
+                                   .longest_dead_run = 30,
+                                   .smallest_sequence = 5,
+                                   .largest_sequence = 700,
+                                   .smallest = SeekKey("a", 5),
+                                   .largest = SeekKey("b", 6)};
+  const TableMeta meta = MakeTableMeta(12, 4096, 77, properties);
+  EXPECT_EQ(meta.number, 12u);
+  EXPECT_EQ(meta.file_bytes, 4096u);
+  EXPECT_EQ(meta.hidden_bytes, 77u);
+  EXPECT_EQ(meta.entries, 90u);
+  EXPECT_EQ(meta.deletes, 40u);
+  EXPECT_EQ(meta.longest_dead_run, 30u);
+  EXPECT_EQ(meta.smallest_sequence, 5u);
+  EXPECT_EQ(meta.largest_sequence, 700u);
+  EXPECT_EQ(meta.smallest, SeekKey("a", 5));
+  EXPECT_EQ(meta.largest, SeekKey("b", 6));
+}
+
 }  // namespace
 }  // namespace kvfs::engine
