@@ -12,40 +12,16 @@
 
 namespace kvfs::replication {
 
-// Decided as soon as a majority has told one state, or cannot any more. Homes that all hold one
-// state make it the latest one that anybody was told of: doc/replication.md says why.
-class Coordinator::ReadRound {
- public:
-  ReadRound(size_t homes, env::Scheduler* scheduler)
-      : homes_(homes), majority_(homes / 2 + 1), decided_(scheduler) {}
+// One read of all homes, shared by whoever waits and those that bring the answers.
+struct Coordinator::Reading {
+  Reading(std::vector<env::NodeId> homes, ReadLevel level, env::Scheduler* scheduler)
+      : round(std::move(homes), level), over(scheduler) {}
 
-  void Add(std::optional<pb::ReadReply> reply) {
-    std::lock_guard lock(mutex_);
-    ++answers_;
-    size_t most = 0;
-    if (reply.has_value()) {
-      const PkState state = FromProto(reply->state());
-      if (++counts_[state] >= majority_) {
-        decided_.Set(std::move(reply));
-        return;
-      }
-    }
-    for (const auto& [state, count] : counts_) {
-      most = std::max(most, count);
-    }
-    if (most + (homes_ - answers_) < majority_) {
-      decided_.Set(std::nullopt);
-    }
-  }
-  auto Wait() { return decided_.Get(); }
-
- private:
-  const size_t homes_;
-  const size_t majority_;
-  std::mutex mutex_;  // guards the two below
-  size_t answers_ = 0;
-  std::map<PkState, size_t> counts_;
-  const env::Completion<std::optional<pb::ReadReply>> decided_;
+  pb::ReadRequest request;  // does not change
+  std::mutex mutex;         // guards the two below
+  ReadRound round;
+  bool repairs = false;
+  const env::Completion<bool> over;
 };
 
 Coordinator::Coordinator(const CoordinatorOptions& options, const Placement* placement,
@@ -121,30 +97,92 @@ Task<CommitResult> Coordinator::Submit(Txn txn, OpId op, bool first_attempt, boo
   co_return result;
 }
 
-Task<void> Coordinator::ReadFrom(env::NodeId home, std::shared_ptr<const Bytes> body,
-                                 std::shared_ptr<ReadRound> round) {
-  Bytes copy = *body;
+void Coordinator::Start(std::vector<ReadRound::Ask> asks, std::shared_ptr<Reading> reading) {
+  for (const ReadRound::Ask& ask : asks) {
+    tasks_.Start(ReadFrom(ask, reading));
+  }
+}
+
+Task<void> Coordinator::ReadFrom(ReadRound::Ask ask, std::shared_ptr<Reading> reading) {
+  pb::ReadRequest request = reading->request;
+  request.set_state_only(ask.state_only);
+  Bytes body = request.SerializeAsString();
   const auto answer =
-      co_await peers_->Call(home, Method::kRead, std::move(copy), options_.read_micros);
+      co_await peers_->Call(ask.home, Method::kRead, std::move(body), options_.read_micros);
+  std::optional<pb::ReadReply> told;
   if (answer.ok()) {
     auto reply = Parse<pb::ReadReply>(*answer);
-    if (reply.ok() && reply->ok()) {
-      round->Add(std::move(*reply));
-      co_return;
+    if (reply.ok() && reply->ok() && reply->state_only() == ask.state_only) {
+      told = std::move(*reply);
     }
   }
-  round->Add(std::nullopt);
+  std::vector<ReadRound::Ask> more;
+  bool repair = false;
+  {
+    std::lock_guard lock(reading->mutex);
+    more = reading->round.Answer(ask.home, std::move(told));
+    if (reading->round.verdict() != ReadRound::Verdict::kOpen) {
+      reading->over.Set(true);
+    }
+    repair = !reading->repairs && !reading->round.Others().empty();
+    reading->repairs = reading->repairs || repair;
+  }
+  Start(std::move(more), reading);
+  if (repair && !repairs_.exchange(true)) {
+    Bytes pk = reading->request.pk();
+    tasks_.Start(RepairLater(std::move(pk)));
+  }
+}
+
+Task<void> Coordinator::HedgeLater(std::shared_ptr<Reading> reading) {
+  co_await env::SleepFor(scheduler_, options_.hedge_micros);
+  std::vector<ReadRound::Ask> asks;
+  {
+    std::lock_guard lock(reading->mutex);
+    asks = reading->round.Hedge();
+  }
+  Start(std::move(asks), reading);
+}
+
+Task<void> Coordinator::RepairLater(Bytes pk) {
+  co_await env::SleepFor(scheduler_, options_.repair_micros);
+  pb::RepairRequest request;
+  request.set_pk(pk);
+  const std::vector<env::NodeId> homes =
+      placement_->HomesOf(PartitionOf(PlaceOf(pk), options_.partition_bits));
+  for (const env::NodeId home : homes) {  // whoever reigns does it
+    Bytes body = request.SerializeAsString();
+    (void)(co_await peers_->Call(home, Method::kRepair, std::move(body), options_.read_micros))
+        .ok();
+  }
+  repairs_ = false;
 }
 
 Task<std::optional<pb::ReadReply>> Coordinator::ReadAtOnce(std::vector<env::NodeId> homes,
-                                                           Bytes body) {
-  const auto round = std::make_shared<ReadRound>(homes.size(), scheduler_);
-  const auto shared = std::make_shared<const Bytes>(std::move(body));
-  for (const env::NodeId home : homes) {
-    tasks_.Start(ReadFrom(home, shared, round));
+                                                           pb::ReadRequest request,
+                                                           ReadLevel level) {
+  const auto reading = std::make_shared<Reading>(std::move(homes), level, scheduler_);
+  reading->request = std::move(request);
+  std::vector<ReadRound::Ask> asks;
+  {
+    std::lock_guard lock(reading->mutex);
+    asks = reading->round.Begin();
   }
-  auto reply = co_await round->Wait();
-  co_return reply;
+  Start(std::move(asks), reading);
+  bool open = false;
+  {
+    std::lock_guard lock(reading->mutex);
+    open = reading->round.verdict() == ReadRound::Verdict::kOpen;
+  }
+  if (open) {
+    tasks_.Start(HedgeLater(reading));
+  }
+  (void)co_await reading->over.Get();
+  std::lock_guard lock(reading->mutex);
+  if (reading->round.verdict() != ReadRound::Verdict::kDecided) {
+    co_return std::nullopt;
+  }
+  co_return reading->round.reply();
 }
 
 namespace {
@@ -175,32 +213,36 @@ Result<std::vector<std::optional<Item>>> ItemsOf(const pb::ReadReply& reply,
 }  // namespace
 
 Task<Result<std::vector<std::optional<Item>>>> Coordinator::Read(Bytes pk, std::vector<Bytes> cks,
-                                                                 int64_t timeout_micros) {
+                                                                 int64_t timeout_micros,
+                                                                 ReadLevel level) {
   pb::ReadRequest request;
   request.set_pk(std::move(pk));
   for (const Bytes& ck : cks) {
     request.add_cks(ck);
   }
-  const auto reply = co_await Query(std::move(request), timeout_micros);
+  const auto reply = co_await Query(std::move(request), timeout_micros, level);
   if (!reply.ok()) {
     co_return reply.status();
   }
   co_return ItemsOf(*reply, cks);
 }
 
-Task<Result<pb::ReadReply>> Coordinator::Query(pb::ReadRequest request, int64_t timeout_micros) {
+Task<Result<pb::ReadReply>> Coordinator::Query(pb::ReadRequest request, int64_t timeout_micros,
+                                               ReadLevel level) {
   const std::vector<env::NodeId> homes =
       placement_->HomesOf(PartitionOf(PlaceOf(request.pk()), options_.partition_bits));
   const int64_t deadline = clock_->MonotonicMicros() + timeout_micros;
-  Bytes body = request.SerializeAsString();
-  auto at_once = co_await ReadAtOnce(homes, std::move(body));
-  if (at_once.has_value()) {
-    co_return std::move(*at_once);
-  }
-  // They differ: something is under way, or was left so. The primary settles it.
-  request.set_settled(true);
   Status last = Status::Unavailable("a majority of the homes cannot be reached");
   for (size_t turn = 0;; ++turn) {
+    if (turn % homes.size() == 0) {
+      // Again: for all homes to agree, what the primary settles has to reach them.
+      if (turn == 0 || level != ReadLevel::kQuorum) {
+        auto at_once = co_await ReadAtOnce(homes, request, level);
+        if (at_once.has_value()) {
+          co_return std::move(*at_once);
+        }
+      }
+    }
     const int64_t left = deadline - clock_->MonotonicMicros();
     if (left <= 0) {
       co_return last;
@@ -208,9 +250,15 @@ Task<Result<pb::ReadReply>> Coordinator::Query(pb::ReadRequest request, int64_t 
     if (turn > 0 && turn % homes.size() == 0) {
       co_await env::SleepFor(scheduler_, std::min(options_.retry_micros, left));
     }
-    Bytes again = request.SerializeAsString();
+    if (level == ReadLevel::kOne) {
+      continue;
+    }
+    // They differ: something is under way, or was left so. The primary settles it.
+    pb::ReadRequest settled = request;
+    settled.set_settled(true);
+    Bytes body = settled.SerializeAsString();
     const auto answer =
-        co_await peers_->Call(homes[turn % homes.size()], Method::kRead, std::move(again),
+        co_await peers_->Call(homes[turn % homes.size()], Method::kRead, std::move(body),
                               std::min(options_.attempt_micros, left));
     if (!answer.ok()) {
       last = Status::Unavailable(answer.status().message());  // a read leaves nothing unknown
@@ -221,8 +269,16 @@ Task<Result<pb::ReadReply>> Coordinator::Query(pb::ReadRequest request, int64_t 
       last = reply.status();
     } else if (!reply->ok()) {
       last = Status(static_cast<Code>(reply->code()), reply->message());
-    } else {
+    } else if (level == ReadLevel::kQuorum) {
       co_return reply;
+    } else {
+      last = Status::Unavailable("not every home holds it");
+      pb::RepairRequest repair;
+      repair.set_pk(request.pk());
+      Bytes behind = repair.SerializeAsString();
+      (void)(co_await peers_->Call(homes[turn % homes.size()], Method::kRepair, std::move(behind),
+                                   std::min(options_.attempt_micros, left)))
+          .ok();
     }
   }
 }

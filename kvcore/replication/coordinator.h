@@ -5,6 +5,7 @@
 // Owned by the node; what it is built from is borrowed. Thread-safe, no locks.
 #pragma once
 
+#include <atomic>
 #include <optional>
 #include <vector>
 
@@ -14,6 +15,7 @@
 #include "kvcore/proto/replication.pb.h"
 #include "kvcore/replication/peers.h"
 #include "kvcore/replication/placement.h"
+#include "kvcore/replication/read_round.h"
 #include "kvcore/replication/types.h"
 
 namespace kvfs::replication {
@@ -23,6 +25,8 @@ struct CoordinatorOptions {
   int64_t attempt_micros = 2'000'000;  // what one primary gets to decide a transaction
   int64_t read_micros = 300'000;       // what the homes get to answer at once
   int64_t retry_micros = 20'000;       // before the homes are asked again
+  int64_t hedge_micros = 30'000;       // before another home is asked for the values too
+  int64_t repair_micros = 1'000'000;   // before the primary is told that a home lags
 };
 
 class Coordinator {
@@ -38,27 +42,34 @@ class Coordinator {
                             uint64_t settled = 0);
 
   // The items of some keys of one pk as they are at one moment, in the order of `cks`:
-  // linearizable.
+  // linearizable, unless `level` asks for less.
   Task<Result<std::vector<std::optional<Item>>>> Read(Bytes pk, std::vector<Bytes> cks,
-                                                      int64_t timeout_micros);
+                                                      int64_t timeout_micros,
+                                                      ReadLevel level = ReadLevel::kQuorum);
   // The same for items, outcomes and ranges, as they are stored. The reply is ok().
-  Task<Result<pb::ReadReply>> Query(pb::ReadRequest request, int64_t timeout_micros);
+  Task<Result<pb::ReadReply>> Query(pb::ReadRequest request, int64_t timeout_micros,
+                                    ReadLevel level = ReadLevel::kQuorum);
 
   // Returns when nothing runs. No call may come afterwards.
   Task<void> Close() { return tasks_.Drain(); }
 
  private:
-  class ReadRound;
-  Task<void> ReadFrom(env::NodeId home, std::shared_ptr<const Bytes> body,
-                      std::shared_ptr<ReadRound> round);
-  // What all of a majority hold; nothing where they differ or cannot be reached.
-  Task<std::optional<pb::ReadReply>> ReadAtOnce(std::vector<env::NodeId> homes, Bytes body);
+  struct Reading;
+  void Start(std::vector<ReadRound::Ask> asks, std::shared_ptr<Reading> reading);
+  Task<void> ReadFrom(ReadRound::Ask ask, std::shared_ptr<Reading> reading);
+  Task<void> HedgeLater(std::shared_ptr<Reading> reading);
+  // A home was seen to lag: tells the primary, if it still may be so after a while.
+  Task<void> RepairLater(Bytes pk);
+  // What the homes tell in one round; nothing where they differ or cannot be reached.
+  Task<std::optional<pb::ReadReply>> ReadAtOnce(std::vector<env::NodeId> homes,
+                                                pb::ReadRequest request, ReadLevel level);
 
   const CoordinatorOptions options_;
   const Placement* const placement_;
   Peers* const peers_;
   env::Clock* const clock_;
   env::Scheduler* const scheduler_;
+  std::atomic<bool> repairs_{false};  // one at a time; others are found by later reads
   env::TaskSet tasks_;
 };
 

@@ -373,6 +373,11 @@ Task<Result<pb::ReadReply>> Home::Read(pb::ReadRequest request) {
   KVFS_CO_RETURN_IF_ERROR(LoadSound(partition).status());
   KVFS_CO_ASSIGN_OR_RETURN(const PkState state, LocalState(request.pk()));
   *reply.mutable_state() = ToProto(state);
+  reply.set_state_only(request.state_only());
+  if (request.state_only()) {
+    request.clear_cks();
+    request.clear_ranges();
+  }
   for (const Bytes& ck : request.cks()) {
     auto stored = store_->Get(prefix + ck);
     if (stored.ok()) {

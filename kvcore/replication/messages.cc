@@ -74,6 +74,7 @@ Status Check(const pb::ListReply& reply) {
   }
   return Status::Ok();
 }
+Status Check(const pb::RepairRequest& request) { return CheckUserPk(request.pk()); }
 Status Check(const pb::SubmitRequest& request) {
   if (request.op().session() == 0 || request.attempt() == 0) {
     return Bad("an operation without a name");
@@ -163,6 +164,7 @@ template Result<pb::PageRequest> Parse(ByteView);
 template Result<pb::PageReply> Parse(ByteView);
 template Result<pb::ListRequest> Parse(ByteView);
 template Result<pb::ListReply> Parse(ByteView);
+template Result<pb::RepairRequest> Parse(ByteView);
 template Result<pb::SubmitRequest> Parse(ByteView);
 template Result<pb::SubmitReply> Parse(ByteView);
 template Result<pb::ReadRequest> Parse(ByteView);

@@ -30,6 +30,7 @@ enum class Method : uint8_t {
   kListChunks = 15,
   kMembers = 16,
   kList = 32,
+  kRepair = 33,
 };
 
 class Peers {

@@ -140,6 +140,32 @@ Task<Result<pb::HomeReply>> Pusher::CatchUp(env::NodeId home, Tail::Entry entry,
   co_return co_await Call(home, Method::kInstall, std::move(body), options_.install_timeout_micros);
 }
 
+Task<void> Pusher::Repair(std::vector<env::NodeId> homes, Reign reign, Bytes pk, PkState state) {
+  pb::StateRequest ask;
+  ask.set_pk(pk);
+  *ask.mutable_epoch() = ToProto(reign.epoch);
+  pb::InstallRequest install;
+  install.set_pk(pk);
+  *install.mutable_epoch() = ToProto(reign.epoch);
+  *install.mutable_state() = ToProto(state);
+  for (const env::NodeId home : homes) {
+    if (home == self_) {
+      continue;
+    }
+    Bytes body = ask.SerializeAsString();
+    auto reply = co_await Call(home, Method::kState, std::move(body), options_.call_timeout_micros);
+    if (reply.ok() && reply->granted() && FromProto(reply->state()) < state) {
+      body = install.SerializeAsString();
+      reply =
+          co_await Call(home, Method::kInstall, std::move(body), options_.install_timeout_micros);
+    }
+    if (reply.ok() && !reply->granted()) {
+      denied_(reign, FromProto(reply->promised()));
+      co_return;
+    }
+  }
+}
+
 Task<void> Pusher::Close() {
   std::map<uint64_t, std::shared_ptr<Round>> rounds;
   {

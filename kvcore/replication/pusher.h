@@ -61,6 +61,9 @@ class Pusher {
   // The transaction, which this node has applied already. kOpen: given up while closing.
   Task<Quorum::Verdict> Push(std::vector<env::NodeId> homes, Reign reign, Tail::Entry entry,
                              std::shared_ptr<Tail> tail, std::shared_ptr<Round> round);
+  // Gives the pk, which is in the decided state `state` here, to those of the homes that are
+  // behind. Each once; one that does not answer stays as it is.
+  Task<void> Repair(std::vector<env::NodeId> homes, Reign reign, Bytes pk, PkState state);
   // Gives up every push; returns when nothing runs.
   Task<void> Close();
 

@@ -407,4 +407,25 @@ Task<pb::ReadReply> ReplicatedPrimary::Read(pb::ReadRequest request) {
   co_return std::move(*read);
 }
 
+Task<void> ReplicatedPrimary::Repair(Bytes pk) {
+  const uint32_t partition = PartitionOf(PlaceOf(pk), options_.partition_bits);
+  {
+    Partition& here = *partitions_[partition];
+    std::lock_guard lock(here.mutex);
+    if (!here.reign.has_value()) {
+      co_return;
+    }
+  }
+  Bytes copy = pk;
+  auto hold = co_await LockSettled(std::move(copy));
+  if (!hold.ok()) {
+    co_return;
+  }
+  const Reign reign = hold->reign;
+  const PkState state = *hold->key->settled;
+  hold->guard.Release();  // what is written meanwhile makes the repair void, and repairs by itself
+  std::vector<env::NodeId> homes = parts_.placement->HomesOf(partition);
+  co_await pusher_.Repair(std::move(homes), reign, std::move(pk), state);
+}
+
 }  // namespace kvfs::replication

@@ -56,6 +56,9 @@ class ReplicatedPrimary {
   Task<pb::SubmitReply> Submit(pb::SubmitRequest request);
   Task<pb::ReadReply> Read(pb::ReadRequest request);
 
+  // Brings homes that lag behind with the pk up to date, if this node reigns over it.
+  Task<void> Repair(Bytes pk);
+
   // Everything that waits is answered kUnavailable or left unknown; returns when nothing runs.
   Task<void> Close();
 

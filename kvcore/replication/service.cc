@@ -47,6 +47,12 @@ Task<Result<Bytes>> Service::Handle(env::NodeId from, Method method, Bytes body)
       KVFS_CO_ASSIGN_OR_RETURN(auto request, Parse<pb::ListRequest>(body));
       co_return co_await Serialized(home_->List(std::move(request)));
     }
+    case Method::kRepair: {
+      KVFS_CO_ASSIGN_OR_RETURN(const auto request, Parse<pb::RepairRequest>(body));
+      Bytes pk = request.pk();
+      co_await primary_->Repair(std::move(pk));
+      co_return Bytes();
+    }
     case Method::kSubmit: {
       KVFS_CO_ASSIGN_OR_RETURN(auto request, Parse<pb::SubmitRequest>(body));
       const pb::SubmitReply reply = co_await primary_->Submit(std::move(request));

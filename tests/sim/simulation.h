@@ -45,10 +45,8 @@ class Simulation {
   // Until the clients have done their work or their time is over.
   void Trouble();
   std::string Quiet();
-  // Two homes that do not hold the same, or "".
-  std::string Difference();
-  // Writes bring homes up to date that have missed some.
-  Task<void> TouchUntilAlike(std::string* wrong);
+  // Which brings every home up to date.
+  Task<void> ReadFromAll(std::string* wrong);
   Task<void> Check(std::string* wrong);
 
   const SimulationOptions options_;
