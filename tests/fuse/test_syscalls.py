@@ -421,7 +421,7 @@ class Attributes(harness.MountedTest):
         path = self.write("file", b"x")
         os.chmod(path, 0o640)
         run(["setfacl", "-m", "u:1001:r,g:2000:rw", path])
-        text = run(["getfacl", "-cp", path]).stdout
+        text = run(["getfacl", "-cpn", path]).stdout
         for line in ("user::rw-", "user:1001:r--", "group:2000:rw-", "mask::rw-", "other::---"):
             self.assertIn(line, text)
         self.assertEqual(os.stat(path).st_mode & 0o777, 0o660, "the group bits show the mask")
@@ -429,19 +429,19 @@ class Attributes(harness.MountedTest):
         self.assertEqual(as_user(1001, lambda: os.close(os.open(path, os.O_WRONLY))), errno.EACCES)
         self.assertEqual(as_user(1002, lambda: os.close(os.open(path, os.O_RDONLY))), errno.EACCES)
         os.chmod(path, 0o600)
-        self.assertIn("mask::---", run(["getfacl", "-cp", path]).stdout)
+        self.assertIn("mask::---", run(["getfacl", "-cpn", path]).stdout)
         self.assertEqual(as_user(1001, lambda: os.close(os.open(path, os.O_RDONLY))), errno.EACCES)
 
         os.mkdir(self.path("d"))
         run(["setfacl", "-d", "-m", "u:1001:rwx", self.path("d")])
         self.write("d/file", b"y")
         os.mkdir(self.path("d/sub"))
-        self.assertIn("user:1001:rwx", run(["getfacl", "-cp", self.path("d/file")]).stdout)
-        self.assertIn("default:user:1001:rwx", run(["getfacl", "-cp", self.path("d/sub")]).stdout)
+        self.assertIn("user:1001:rwx", run(["getfacl", "-cpn", self.path("d/file")]).stdout)
+        self.assertIn("default:user:1001:rwx", run(["getfacl", "-cpn", self.path("d/sub")]).stdout)
         self.mount.remount()
-        self.assertIn("user:1001:rwx", run(["getfacl", "-cp", self.path("d/file")]).stdout)
+        self.assertIn("user:1001:rwx", run(["getfacl", "-cpn", self.path("d/file")]).stdout)
         run(["setfacl", "-b", path])
-        self.assertNotIn("1001", run(["getfacl", "-cp", path]).stdout)
+        self.assertNotIn("1001", run(["getfacl", "-cpn", path]).stdout)
 
     def test_statfs(self):
         st = os.statvfs(self.dir)
