@@ -44,23 +44,37 @@ void OnCreate(fuse_req_t req, fuse_ino_t parent, const char* name, mode_t mode,
 }
 
 // A write, and what else changes content, takes suid and sgid away. The kernel says when, except in
-// fallocate and copy_file_range: there it is for everybody but root.
-Task<void> DropSetIds(FuseServer* server, Ino ino, Credentials who) {
+// fallocate and copy_file_range: there it is for everybody but root. It comes first: content that
+// somebody else may have changed must not run with the rights of the owner, also when the change of
+// the mode fails.
+Task<Errno> DropSetIds(FuseServer* server, Ino ino, Credentials who) {
   constexpr uint32_t kGroupRuns = S_ISGID | S_IXGRP;
   FsResult<Attr> attr = co_await server->vfs().GetAttr(ino);
-  if (attr.ok() && ((attr->mode & S_ISUID) != 0 || (attr->mode & kGroupRuns) == kGroupRuns)) {
-    SetAttrRequest change;
-    change.kill_suid_sgid = true;
-    (void)co_await server->vfs().SetAttr(ino, change, who);
-    server->InvalidateAttributes(ino);  // before the answer: nobody may run it as it was
+  if (!attr.ok()) {
+    co_return attr.error();
   }
+  if ((attr->mode & S_ISUID) == 0 && (attr->mode & kGroupRuns) != kGroupRuns) {
+    co_return Errno();
+  }
+  SetAttrRequest change;
+  change.kill_suid_sgid = true;
+  attr = co_await server->vfs().SetAttr(ino, change, who);
+  if (!attr.ok()) {
+    co_return attr.error();
+  }
+  server->InvalidateAttributes(ino);  // before the answer: nobody may run it as it was
+  co_return Errno();
 }
 
 Task<void> Open(Request request, FuseServer* server, Ino ino, fuse_file_info file) {
-  FsResult<OpenReply> reply = co_await server->vfs().Open(ino, VfsFlags(file.flags));
-  if (reply.ok() && (file.flags & kKillsSetIds) != 0) {
-    co_await DropSetIds(server, ino, request.who());
+  if ((file.flags & kKillsSetIds) != 0) {
+    const Errno dropped = co_await DropSetIds(server, ino, request.who());
+    if (!dropped.ok()) {
+      request.Error(dropped);
+      co_return;
+    }
   }
+  FsResult<OpenReply> reply = co_await server->vfs().Open(ino, VfsFlags(file.flags));
   if (reply.ok()) {
     file.fh = reply->handle;
     file.keep_cache = reply->keep_cache;
@@ -135,10 +149,14 @@ void OnRead(fuse_req_t req, fuse_ino_t ino, size_t size, off_t offset, fuse_file
 
 Task<void> Write(Request request, FuseServer* server, Ino ino, uint64_t handle, uint64_t offset,
                  Bytes data, bool kills_set_ids) {
-  FsResult<uint64_t> written = co_await server->vfs().Write(ino, handle, offset, std::move(data));
-  if (written.ok() && kills_set_ids) {
-    co_await DropSetIds(server, ino, request.who());
+  if (kills_set_ids) {
+    const Errno dropped = co_await DropSetIds(server, ino, request.who());
+    if (!dropped.ok()) {
+      request.Error(dropped);
+      co_return;
+    }
   }
+  FsResult<uint64_t> written = co_await server->vfs().Write(ino, handle, offset, std::move(data));
   if (written.ok()) {
     request.Written(*written);
   } else {
@@ -187,9 +205,12 @@ void OnFsync(fuse_req_t req, fuse_ino_t ino, int data_only, fuse_file_info* file
 
 Task<void> Fallocate(Request request, FuseServer* server, Ino ino, uint64_t handle, int mode,
                      uint64_t offset, uint64_t size) {
-  Errno error = co_await server->vfs().Fallocate(ino, handle, mode, offset, size);
-  if (error.ok() && request.who().uid != 0) {
-    co_await DropSetIds(server, ino, request.who());
+  Errno error;
+  if (request.who().uid != 0) {
+    error = co_await DropSetIds(server, ino, request.who());
+  }
+  if (error.ok()) {
+    error = co_await server->vfs().Fallocate(ino, handle, mode, offset, size);
   }
   request.Error(error);
 }
@@ -224,11 +245,15 @@ void OnSeek(fuse_req_t req, fuse_ino_t ino, off_t offset, int whence, fuse_file_
 
 Task<void> CopyRange(Request request, FuseServer* server, Ino from, uint64_t from_offset, Ino to,
                      uint64_t to_offset, uint64_t size) {
+  if (request.who().uid != 0) {
+    const Errno dropped = co_await DropSetIds(server, to, request.who());
+    if (!dropped.ok()) {
+      request.Error(dropped);
+      co_return;
+    }
+  }
   FsResult<uint64_t> copied =
       co_await server->vfs().CopyRange(from, from_offset, to, to_offset, size);
-  if (copied.ok() && request.who().uid != 0) {
-    co_await DropSetIds(server, to, request.who());
-  }
   if (copied.ok()) {
     request.Written(*copied);
   } else {
