@@ -205,10 +205,9 @@ Task<Errno> ContentPlanner::PlanChunk(Work* work, uint64_t chunk, ChunkId id) {
 }
 
 Task<void> ContentPlanner::NameChunks(Work* work) {
-  constexpr size_t kHelpers = 3;
   std::vector<ChunkId> names(work->unnamed.size());
   std::function<void(size_t)> name = [&](size_t i) { names[i] = Sha256(work->unnamed[i].bytes); };
-  co_await env::InParallel(scheduler_, env::Priority::kFlush, kHelpers, names.size(), name);
+  co_await env::InParallel(scheduler_, names.size(), name);
   for (size_t i = 0; i < names.size(); ++i) {
     Work::Unnamed& chunk = work->unnamed[i];
     work->edit.chunks[chunk.chunk] = names[i];

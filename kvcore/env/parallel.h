@@ -16,10 +16,10 @@
 namespace kvfs::env {
 
 // Calls work(i) once for each i below `count`, in any order, and returns when all have returned.
-// The caller begins at once, so nothing waits where no thread is free; at most `helpers` tasks of
-// `priority` join in.
-inline Task<void> InParallel(Scheduler* scheduler, Priority priority, size_t helpers, size_t count,
-                             std::function<void(size_t)> work) {
+// The caller begins at once, so nothing waits where no thread is free; up to three tasks join in,
+// of kFlush, since somebody waits for the buffers that this empties.
+inline Task<void> InParallel(Scheduler* scheduler, size_t count, std::function<void(size_t)> work) {
+  constexpr size_t kMaxHelpers = 3;
   struct Shared {
     Shared(Scheduler* its_scheduler, size_t its_count, std::function<void(size_t)> its_work)
         : count(its_count), work(std::move(its_work)), done(its_scheduler) {}
@@ -42,8 +42,8 @@ inline Task<void> InParallel(Scheduler* scheduler, Priority priority, size_t hel
     co_return;
   }
   auto shared = std::make_shared<Shared>(scheduler, count, std::move(work));
-  for (size_t i = 0; i < std::min(helpers, count - 1); ++i) {
-    scheduler->Post(priority, [shared] {
+  for (size_t i = 0; i < std::min(kMaxHelpers, count - 1); ++i) {
+    scheduler->Post(Priority::kFlush, [shared] {
       if (shared->Join()) {
         shared->done.Set(true);
       }

@@ -17,9 +17,6 @@ namespace {
 // Per call of DueWork and partition.
 constexpr size_t kMaxSweeps = 256;
 
-// Tasks that join the caller in compressing and writing the chunks of one commit.
-constexpr size_t kStagingHelpers = 3;
-
 // What an item costs beside its key and value, generously.
 constexpr uint64_t kItemOverheadBytes = 100;
 
@@ -103,8 +100,7 @@ Task<Status> Primary::StageChunks(std::vector<ChunkChange>* changes) {
   }
   std::vector<Status> outcomes(with_data.size());
   std::function<void(size_t)> stage = [&](size_t i) { outcomes[i] = StageChunk(with_data[i]); };
-  co_await env::InParallel(scheduler_, env::Priority::kFlush, kStagingHelpers, with_data.size(),
-                           stage);
+  co_await env::InParallel(scheduler_, with_data.size(), stage);
   for (Status& outcome : outcomes) {
     if (!outcome.ok()) {
       co_return std::move(outcome);

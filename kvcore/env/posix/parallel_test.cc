@@ -25,7 +25,7 @@ TEST(InParallelTest, TheCallerDoesItAllWhereNobodyHelps) {
   BusyScheduler scheduler;
   std::vector<int> calls(5);
   std::function<void(size_t)> count = [&](size_t i) { ++calls[i]; };
-  Task<void> task = InParallel(&scheduler, Priority::kFlush, 3, calls.size(), count);
+  Task<void> task = InParallel(&scheduler, calls.size(), count);
   ASSERT_TRUE(task.IsDone());
   EXPECT_EQ(scheduler.tasks.size(), 3u);
   for (auto& late : scheduler.tasks) {
@@ -37,14 +37,14 @@ TEST(InParallelTest, TheCallerDoesItAllWhereNobodyHelps) {
 TEST(InParallelTest, NoWorkIsNoTask) {
   BusyScheduler scheduler;
   std::function<void(size_t)> never = [](size_t) { FAIL(); };
-  EXPECT_TRUE(InParallel(&scheduler, Priority::kFlush, 3, 0, never).IsDone());
+  EXPECT_TRUE(InParallel(&scheduler, 0, never).IsDone());
   EXPECT_TRUE(scheduler.tasks.empty());
 }
 
 Task<void> CountOnce(Scheduler* scheduler, size_t count) {
   std::vector<std::atomic<int>> calls(count);
   std::function<void(size_t)> add = [&](size_t i) { calls[i].fetch_add(1); };
-  co_await InParallel(scheduler, Priority::kFlush, 3, count, add);
+  co_await InParallel(scheduler, count, add);
   for (const auto& times : calls) {
     EXPECT_EQ(times.load(), 1);
   }
