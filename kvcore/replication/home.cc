@@ -270,8 +270,10 @@ Task<Result<pb::PageReply>> Home::Page(pb::PageRequest request) {
   co_return reply;
 }
 
-Task<Result<std::vector<pb::Entry>>> Home::Fetch(Bytes pk, env::NodeId source, PkState state) {
-  std::vector<pb::Entry> fetched;
+Task<Result<std::map<Bytes, Bytes>>> Home::Fetch(Bytes pk, env::NodeId source, PkState state) {
+  const Bytes prefix = PkPrefix(pk);
+  std::map<Bytes, Bytes> content;
+  Bytes last;  // the ck that came last
   uint64_t bytes = 0;
   pb::PageRequest request;
   request.set_pk(pk);
@@ -286,11 +288,12 @@ Task<Result<std::vector<pb::Entry>>> Home::Fetch(Bytes pk, env::NodeId source, P
       co_return Status::Unavailable("the partition key changed while it was taken over");
     }
     for (pb::Entry& entry : *page.mutable_entries()) {
-      if (!fetched.empty() && entry.ck() <= fetched.back().ck()) {
+      if (!content.empty() && entry.ck() <= last) {
         co_return Status::InvalidArgument("message of a peer: a page out of order");
       }
       bytes += BytesOf(entry);
-      fetched.push_back(std::move(entry));
+      last = entry.ck();
+      content[prefix + last] = std::move(*entry.mutable_value());
     }
     if (bytes > options_.max_install_bytes) {
       co_return Status::NoSpace("a partition key of more than " +
@@ -298,21 +301,16 @@ Task<Result<std::vector<pb::Entry>>> Home::Fetch(Bytes pk, env::NodeId source, P
                                 " bytes cannot be taken over at once");
     }
     if (!page.more() || page.entries().empty()) {
-      co_return fetched;
+      co_return content;
     }
-    request.set_after(fetched.back().ck());
+    request.set_after(last);
   }
 }
 
 Task<Result<pb::HomeReply>> Home::Install(Bytes pk, Epoch epoch, env::NodeId source, PkState from,
                                           PkState to, bool sync) {
   const uint32_t partition = PartitionAt(pk);
-  const Bytes prefix = PkPrefix(pk);
-  KVFS_CO_ASSIGN_OR_RETURN(const auto fetched, co_await Fetch(pk, source, from));
-  std::map<Bytes, Bytes> content;
-  for (const pb::Entry& entry : fetched) {
-    content[prefix + entry.ck()] = entry.value();
-  }
+  KVFS_CO_ASSIGN_OR_RETURN(auto content, co_await Fetch(pk, source, from));
 
   pb::HomeReply reply;
   auto guard = co_await At(partition).mutex.Lock();

@@ -114,8 +114,8 @@ class Home {
   Result<Position> Replace(ByteView pk, const Epoch& epoch, const PkState& to,
                            std::map<Bytes, Bytes> content, std::vector<StoreWrite> writes,
                            bool will_sync);
-  // Every entry of the pk at `source` but its state.
-  Task<Result<std::vector<pb::Entry>>> Fetch(Bytes pk, env::NodeId source, PkState state);
+  // Every entry of the pk at `source` but its state, by its key in the store.
+  Task<Result<std::map<Bytes, Bytes>>> Fetch(Bytes pk, env::NodeId source, PkState state);
 
   const HomeOptions options_;
   LocalStore* const store_;

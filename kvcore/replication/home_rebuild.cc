@@ -125,12 +125,7 @@ Task<Result<Epoch>> Home::BeginRebuild(uint32_t partition, env::NodeId self, uin
 
 Task<Status> Home::TakeOver(Bytes pk, env::NodeId source, PkState from, PkState to) {
   const uint32_t partition = PartitionAt(pk);
-  const Bytes prefix = PkPrefix(pk);
-  KVFS_CO_ASSIGN_OR_RETURN(const auto fetched, co_await Fetch(pk, source, from));
-  std::map<Bytes, Bytes> content;
-  for (const pb::Entry& entry : fetched) {
-    content[prefix + entry.ck()] = entry.value();
-  }
+  KVFS_CO_ASSIGN_OR_RETURN(auto content, co_await Fetch(pk, source, from));
   auto guard = co_await At(partition).mutex.Lock();
   KVFS_CO_ASSIGN_OR_RETURN(const Epoch promised, Load(partition));
   KVFS_CO_ASSIGN_OR_RETURN(const PkState state, LocalState(pk));

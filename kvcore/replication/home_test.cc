@@ -204,30 +204,11 @@ TEST_F(HomeTest, ListsItsPksByPagesAndRefusesWhatIsOlder) {
   EXPECT_FALSE(Must(home.Apply(ApplyOf("a", one, {kFirst, 2}, "late"))).granted());
 }
 
-class OneHomeTest : public ::testing::Test {
+class OneHomeTest : public PrimaryFixture {
  protected:
-  OneHomeTest()
-      : peers_(1),
-        dots_(NumberSource::Open({.key = NodeLocalKey("dots"), .block = 1000}, &store_, &env_)
-                  .value()),
-        home_({}, &store_, &peers_, &env_),
-        primary_({.self = 1, .storage_epoch = 7}, {.placement = &only_home_,
-                                                   .home = &home_,
-                                                   .peers = &peers_,
-                                                   .store = &store_,
-                                                   .dots = dots_.get(),
-                                                   .hybrid_clock = &hybrid_clock_,
-                                                   .clock = &env_,
-                                                   .scheduler = &env_}),
-        service_(&home_, &primary_) {
-    peers_.Add(1, &service_);
-  }
+  OneHomeTest() : PrimaryFixture(&peers_, &only_home_) { peers_.Add(1, &service_); }
   ~OneHomeTest() override { env_.Await(Closed()); }
 
-  Task<bool> Closed() {
-    co_await primary_.Close();
-    co_return true;
-  }
   pb::SubmitReply Put(uint64_t sequence, uint32_t attempt, bool sync) {
     Txn txn;
     txn.pk = "pk";
@@ -235,15 +216,8 @@ class OneHomeTest : public ::testing::Test {
     return env_.Await(primary_.Submit(ToProto(txn, {1, sequence}, attempt, sync)));
   }
 
-  testing::StepEnv env_;
-  testing::MemoryLocalStore store_;
   FixedHomes only_home_{{1}};
-  DirectPeers peers_;
-  versioning::HybridClock hybrid_clock_{60'000};
-  std::unique_ptr<NumberSource> dots_;
-  Home home_;
-  ReplicatedPrimary primary_;
-  Service service_;
+  DirectPeers peers_{1};
 };
 
 TEST_F(OneHomeTest, ARetryLearnsWhatBecameOfTheFirst) {

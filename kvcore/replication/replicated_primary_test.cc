@@ -66,30 +66,14 @@ Result<Bytes> Deny() {
 }
 Result<Bytes> Nothing() { return Status(Code::kOutcomeUnknown, "no answer"); }
 
-class PrimaryRulesTest : public ::testing::Test {
+class PrimaryRulesTest : public PrimaryFixture {
  protected:
-  PrimaryRulesTest()
-      : dots_(NumberSource::Open({.key = NodeLocalKey("dots"), .block = 1000}, &store_, &env_)
-                  .value()),
-        home_({}, &store_, &peers_, &env_),
-        primary_({.self = 1, .storage_epoch = 7}, {.placement = &homes_,
-                                                   .home = &home_,
-                                                   .peers = &peers_,
-                                                   .store = &store_,
-                                                   .dots = dots_.get(),
-                                                   .hybrid_clock = &hybrid_clock_,
-                                                   .clock = &env_,
-                                                   .scheduler = &env_}),
-        service_(&home_, &primary_) {
+  PrimaryRulesTest() : PrimaryFixture(&peers_, &homes_) {
     peers_.SetSelf(&service_);
     peers_.SetOthers([](env::NodeId, Method, const Bytes&) { return Grant(); });
   }
   ~PrimaryRulesTest() override { env_.Await(Closed()); }
 
-  Task<bool> Closed() {
-    co_await primary_.Close();
-    co_return true;
-  }
   pb::SubmitReply Put(uint64_t sequence, uint32_t attempt, const Bytes& value,
                       bool only_if_absent = false) {
     Txn txn;
@@ -117,15 +101,8 @@ class PrimaryRulesTest : public ::testing::Test {
                       [method](const auto& request) { return request.first == method; }));
   }
 
-  testing::StepEnv env_;
-  testing::MemoryLocalStore store_;
   FixedHomes homes_{{1, 2, 3}};
   Script peers_{&env_};
-  versioning::HybridClock hybrid_clock_{60'000};
-  std::unique_ptr<NumberSource> dots_;
-  Home home_;
-  ReplicatedPrimary primary_;
-  Service service_;
 };
 
 // Rule 6.

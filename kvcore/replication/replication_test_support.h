@@ -1,12 +1,19 @@
 // What the tests of replication share.
 #pragma once
 
+#include <gtest/gtest.h>
+
 #include <map>
+#include <memory>
 #include <vector>
 
+#include "kvcore/replication/keys.h"
 #include "kvcore/replication/messages.h"
+#include "kvcore/replication/number_source.h"
 #include "kvcore/replication/placement.h"
 #include "kvcore/replication/service.h"
+#include "tests/support/memory_local_store.h"
+#include "tests/support/step_env.h"
 
 namespace kvfs::replication {
 
@@ -34,6 +41,38 @@ struct FixedHomes final : Placement {
   explicit FixedHomes(std::vector<env::NodeId> homes) : homes_of_all(std::move(homes)) {}
   std::vector<env::NodeId> HomesOf(uint32_t) const override { return homes_of_all; }
   const std::vector<env::NodeId> homes_of_all;
+};
+
+// One home with its primary. Whoever derives from it brings the peers, and awaits Closed() in its
+// destructor, before these go.
+class PrimaryFixture : public ::testing::Test {
+ protected:
+  PrimaryFixture(Peers* peers, const Placement* placement)
+      : dots_(NumberSource::Open({.key = NodeLocalKey("dots"), .block = 1000}, &store_, &env_)
+                  .value()),
+        home_({}, &store_, peers, &env_),
+        primary_({.self = 1, .storage_epoch = 7}, {.placement = placement,
+                                                   .home = &home_,
+                                                   .peers = peers,
+                                                   .store = &store_,
+                                                   .dots = dots_.get(),
+                                                   .hybrid_clock = &hybrid_clock_,
+                                                   .clock = &env_,
+                                                   .scheduler = &env_}),
+        service_(&home_, &primary_) {}
+
+  Task<bool> Closed() {
+    co_await primary_.Close();
+    co_return true;
+  }
+
+  testing::StepEnv env_;
+  testing::MemoryLocalStore store_;
+  versioning::HybridClock hybrid_clock_{60'000};
+  std::unique_ptr<NumberSource> dots_;
+  Home home_;
+  ReplicatedPrimary primary_;
+  Service service_;
 };
 
 // A transaction that writes `value` to item "a" of a pk.
