@@ -20,6 +20,8 @@ import subprocess
 import sys
 import time
 
+from table import figure, ratio
+
 ROOT = pathlib.Path(__file__).resolve().parents[2]
 EXAMPLES = pathlib.Path("/usr/share/doc/libfuse3-dev/examples")
 WRITE_BACK = "writeback,cache=always,timeout=86400"
@@ -86,12 +88,6 @@ def build_passthrough(work):
         work / "passthrough_ll", *flags.split(), "-ldl")
 
 
-def figure(value):
-    if value < 10:
-        return f"{value:.2f}"
-    return f"{value:,.1f}" if value < 100 else f"{value:,.0f}"
-
-
 def main():
     parser = argparse.ArgumentParser(description=__doc__,
                                      formatter_class=argparse.RawDescriptionHelpFormatter)
@@ -137,12 +133,9 @@ def main():
     print("| workload | kvfs | pt_ll | pt_ll_wb | ratio to the better |\n|---|---|---|---|---|")
     for key, row in rows.items():
         kvfs, *peers = [statistics.median(values[key][system.name]) for system in systems]
-        if row["unit"] in ("s", "ms"):
-            ratio = min(peers) / kvfs
-        else:
-            ratio = kvfs / max(peers)
+        worst = min(ratio(row["unit"], kvfs, peer) for peer in peers)
         print(f"| {row['label']}, {row['unit']} | {figure(kvfs)} | "
-              + " | ".join(map(figure, peers)) + f" | {ratio:.2f} |")
+              + " | ".join(map(figure, peers)) + f" | {worst:.2f} |")
     if arguments.json:
         arguments.json.write_text(json.dumps(values, indent=2))
 

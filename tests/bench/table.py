@@ -15,6 +15,11 @@ def figure(value):
     return f"{value:,.1f}" if value < 100 else f"{value:,.0f}"
 
 
+def ratio(unit, one, other):
+    """How much better `one` is than `other`."""
+    return other / one if unit in ("s", "ms") else one / other
+
+
 def main(paths):
     if not paths:
         sys.exit(__doc__)
@@ -33,9 +38,8 @@ def main(paths):
             elif result is results[0]:
                 cells.append(figure(other["median"]))
             else:
-                ratio = other["median"] / row["median"]
-                ratio = 1 / ratio if row["unit"] in ("s", "ms") else ratio
-                cells.append(f"{figure(other['median'])} ({ratio:.2f})")
+                better = ratio(row["unit"], other["median"], row["median"])
+                cells.append(f"{figure(other['median'])} ({better:.2f})")
         print(f"| {row['label']}, {row['unit']} | " + " | ".join(cells) + " |")
     if any("peak_memory_mib" in result for result in results):
         print("| memory, peak, MiB | " + " | ".join(
