@@ -376,6 +376,13 @@ Task<Result<Outcome>> ReplicatedPrimary::Decide(const Hold& hold, pb::SubmitRequ
   apply.set_sync(request.sync());
   Status replicated = co_await Replicate(hold, std::move(apply));
   KVFS_CO_RETURN_IF_ERROR(replicated);
+  if (parts_.changed && !outcome.conflict && !txn.writes.empty()) {
+    std::vector<Bytes> cks;
+    for (const Write& write : txn.writes) {
+      cks.push_back(write.ck);
+    }
+    parts_.changed(txn.pk, cks, session);
+  }
   co_return outcome;
 }
 

@@ -9,6 +9,7 @@
 #pragma once
 
 #include <atomic>
+#include <functional>
 #include <map>
 #include <memory>
 #include <mutex>
@@ -46,6 +47,10 @@ class ReplicatedPrimary {
     versioning::HybridClock* hybrid_clock = nullptr;
     env::Clock* clock = nullptr;
     env::Scheduler* scheduler = nullptr;
+    // Told of every transaction that a majority has applied: the clustering keys that it wrote, and
+    // the session that asked for it (0: the store itself). May be empty. Called with the pk's lock
+    // held, so it must not wait.
+    std::function<void(const Bytes& pk, const std::vector<Bytes>& cks, uint64_t session)> changed{};
   };
   ReplicatedPrimary(const ReplicatedPrimaryOptions& options, const Parts& parts);
   ReplicatedPrimary(const ReplicatedPrimary&) = delete;

@@ -129,6 +129,20 @@ TEST_F(PrimaryRulesTest, ADeposedPrimaryTellsNoOutcome) {
   EXPECT_FALSE(Put(1, 3, "old").decided());
 }
 
+TEST_F(PrimaryRulesTest, WhatHasHappenedIsTold) {
+  ASSERT_TRUE(Put(1, 1, "old").decided());
+  ASSERT_EQ(changes_.size(), 1u);
+  EXPECT_EQ(changes_[0].pk, "pk");
+  EXPECT_EQ(changes_[0].cks, std::vector<Bytes>{"a"});
+  EXPECT_EQ(changes_[0].session, 1u);
+  ASSERT_TRUE(Put(1, 2, "old").decided());  // a retry
+  ASSERT_TRUE(Put(2, 1, "new", true).outcome().conflict());
+  ASSERT_TRUE(Put(3, 2, "new", true).outcome().conflict());  // recorded
+  Depose();
+  ASSERT_FALSE(Put(4, 1, "new").decided());
+  EXPECT_EQ(changes_.size(), 1u);
+}
+
 // Rules 3 and 4: what one home holds of a later state is taken over and made to count before
 // anything is shown.
 TEST_F(PrimaryRulesTest, WhatAMinorityHoldsIsStampedBeforeItIsShown) {

@@ -51,14 +51,19 @@ class PrimaryFixture : public ::testing::Test {
       : dots_(NumberSource::Open({.key = NodeLocalKey("dots"), .block = 1000}, &store_, &env_)
                   .value()),
         home_({}, &store_, peers, &env_),
-        primary_({.self = 1, .storage_epoch = 7}, {.placement = placement,
-                                                   .home = &home_,
-                                                   .peers = peers,
-                                                   .store = &store_,
-                                                   .dots = dots_.get(),
-                                                   .hybrid_clock = &hybrid_clock_,
-                                                   .clock = &env_,
-                                                   .scheduler = &env_}),
+        primary_({.self = 1, .storage_epoch = 7},
+                 {.placement = placement,
+                  .home = &home_,
+                  .peers = peers,
+                  .store = &store_,
+                  .dots = dots_.get(),
+                  .hybrid_clock = &hybrid_clock_,
+                  .clock = &env_,
+                  .scheduler = &env_,
+                  .changed =
+                      [this](const Bytes& pk, const std::vector<Bytes>& cks, uint64_t session) {
+                        changes_.push_back({pk, cks, session});
+                      }}),
         service_(&home_, &primary_) {}
 
   Task<bool> Closed() {
@@ -66,7 +71,14 @@ class PrimaryFixture : public ::testing::Test {
     co_return true;
   }
 
+  struct Change {
+    Bytes pk;
+    std::vector<Bytes> cks;
+    uint64_t session = 0;
+  };
+
   testing::StepEnv env_;
+  std::vector<Change> changes_;  // that the primary told of
   testing::MemoryLocalStore store_;
   versioning::HybridClock hybrid_clock_{60'000};
   std::unique_ptr<NumberSource> dots_;
