@@ -86,8 +86,14 @@ Task<Status> ClusterNode::Identify(const std::string& directory) {
 }
 
 Task<Status> ClusterNode::Start(env::MessageBus* bus) {
-  env_.bus = bus;
   KVFS_CO_ASSIGN_OR_RETURN(const uint64_t life, co_await lives_->Take(1));
+  bus_ = std::make_unique<BusFork>(bus, options_.self);
+  env_.bus = bus_->Branch(kRpcType);
+  if (options_.reach != nullptr) {
+    env::Env env = env_;
+    env.bus = bus_->Branch(kMembershipType);
+    KVFS_CO_ASSIGN_OR_RETURN(gossip_, Gossip::Open(options_.gossip, env, &store_, options_.reach));
+  }
   const uint64_t storage_epoch = identity_.storage_epochs.back();
   rpc_ = std::make_unique<Rpc>(env_, options_.self, life);
   replication::HomeOptions home = options_.home;
@@ -113,6 +119,9 @@ Task<Status> ClusterNode::Start(env::MessageBus* bus) {
   service_ = std::make_unique<replication::Service>(home_.get(), primary_.get());
   storage_ = std::make_unique<replication::StorageService>(options_.partition_bits, chunks_.get(),
                                                            &store_);
+  if (gossip_ != nullptr) {
+    gossip_->Start();  // says where the others are reached
+  }
   rpc_->Start([this](env::NodeId from, Method method, Bytes body) {
     return Serve(from, method, std::move(body));
   });
@@ -187,8 +196,18 @@ Task<Result<Bytes>> ClusterNode::Serve(env::NodeId from, Method method, Bytes bo
   return service_->Handle(from, method, std::move(body));
 }
 
+Task<void> ClusterNode::CloseGossip() {
+  if (gossip_ != nullptr) {
+    co_await gossip_->Close();
+  }
+}
+
 Task<void> ClusterNode::Stop() {
   stopping_ = true;
+  if (bus_ != nullptr) {
+    bus_->Close();
+  }
+  Task<void> gossip = CloseGossip();
   if (rpc_ != nullptr) {
     // All at once: what one of them waits for is ended by the other.
     Task<void> primary = primary_->Close();
@@ -197,10 +216,14 @@ Task<void> ClusterNode::Stop() {
     co_await primary;
     co_await rebuilder;
   }
+  co_await gossip;
   co_await tasks_.Drain();
 }
 
 Task<Status> ClusterNode::Close() {
+  if (gossip_ != nullptr) {
+    gossip_->Leave();
+  }
   co_await Stop();
   KVFS_CO_RETURN_IF_ERROR(dots_->Close());
   KVFS_CO_RETURN_IF_ERROR(lives_->Close());

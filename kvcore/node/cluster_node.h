@@ -11,7 +11,9 @@
 #include "kvcore/engine/db.h"
 #include "kvcore/env/env.h"
 #include "kvcore/env/task_set.h"
+#include "kvcore/node/bus_fork.h"
 #include "kvcore/node/engine_local_store.h"
+#include "kvcore/node/gossip.h"
 #include "kvcore/node/identity.h"
 #include "kvcore/node/rpc.h"
 #include "kvcore/proto/storage.pb.h"
@@ -35,6 +37,10 @@ struct ClusterNodeOptions {
   replication::HomeOptions home;
   replication::PusherOptions pusher;
   replication::pb::MembersReply members;  // what whoever asks is told
+  // Who is there; without a Reach the node takes no part in finding that out, and everybody is
+  // taken for alive.
+  GossipOptions gossip;
+  Reach* reach = nullptr;  // outlives the node
   // After a start the node looks for chunks that it has missed: this long afterwards, and again
   // where too few others have answered.
   int64_t repair_after_micros = 2'000'000;
@@ -63,6 +69,10 @@ class ClusterNode {
   const Identity& identity() const { return identity_; }
   replication::LocalStore* store() { return &store_; }
   engine::Db* db() { return db_.get(); }
+  // What this node believes of the others; null without gossip. Once it is started.
+  std::shared_ptr<const membership::View> view() const {
+    return gossip_ == nullptr ? nullptr : gossip_->view();
+  }
 
  private:
   ClusterNode(ClusterNodeOptions options, std::unique_ptr<engine::Db> db, env::Env env,
@@ -70,6 +80,7 @@ class ClusterNode {
   Task<Status> Identify(const std::string& directory);
   Task<void> Repair();
   Task<void> Tidy();
+  Task<void> CloseGossip();
   // False: the node is stopping.
   Task<bool> Wait(int64_t micros);
   Task<Result<Bytes>> Serve(env::NodeId from, replication::Method method, Bytes body);
@@ -83,6 +94,8 @@ class ClusterNode {
   versioning::HybridClock hybrid_clock_;
   std::unique_ptr<replication::NumberSource> dots_;
   std::unique_ptr<replication::NumberSource> lives_;
+  std::unique_ptr<BusFork> bus_;  // from here on: once it is started
+  std::unique_ptr<Gossip> gossip_;
   std::unique_ptr<Rpc> rpc_;
   std::unique_ptr<replication::Home> home_;
   std::unique_ptr<replication::ReplicatedPrimary> primary_;

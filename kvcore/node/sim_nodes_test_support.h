@@ -7,6 +7,7 @@
 #include <cstdio>
 #include <cstdlib>
 #include <memory>
+#include <string>
 #include <utility>
 #include <vector>
 
@@ -27,15 +28,34 @@ T Must(Result<T> result) {
   return std::move(*result);
 }
 
+// Node N is at "nN:1".
+class SimReach final : public Reach {
+ public:
+  explicit SimReach(env::MessageBus* bus) : bus_(bus) {}
+  static std::string AddressOf(env::NodeId node) { return "n" + std::to_string(node) + ":1"; }
+
+  void SetPeer(env::NodeId, const std::string&) override {}
+  Status SendTo(const std::string& address, env::Message message) override {
+    message.to = std::stoull(address.substr(1));
+    return bus_->Send(std::move(message));
+  }
+
+ private:
+  env::MessageBus* const bus_;
+};
+
 class SimNodes {
  public:
   static constexpr uint32_t kPartitionBits = 3;
 
-  explicit SimNodes(uint64_t seed, size_t nodes = 3, bool shuffle = true)
+  // `gossip`: the nodes find out who is there.
+  explicit SimNodes(uint64_t seed, size_t nodes = 3, bool shuffle = true, bool gossip = false)
       : world_({.seed = seed, .machines = static_cast<int>(nodes) + 1, .shuffle = shuffle}),
         boots_(&world_.scheduler()),
         nodes_(nodes),
         lives_(nodes),
+        gossip_(gossip),
+        reach_(&world_.bus()),
         placement_(Must(client::LayoutPlacement::Of(Ids(nodes), 3, kPartitionBits))) {
     for (size_t node = 0; node < nodes; ++node) {
       Start(node);
@@ -163,6 +183,20 @@ class SimNodes {
     options.partition_bits = kPartitionBits;
     options.home.page_bytes = 2000;
     options.pusher.tail = 4;
+    if (gossip_) {
+      options.reach = &reach_;
+      for (const env::NodeId other : Ids(nodes_.size())) {
+        membership::Peer peer{.node = other,
+                              .incarnation = 1,
+                              .address = SimReach::AddressOf(other),
+                              .datacentre = "",
+                              .zone = ""};
+        if (other == options.self) {
+          options.gossip.self = peer;
+        }
+        options.gossip.known.push_back(std::move(peer));
+      }
+    }
     auto node = co_await ClusterNode::Open(options, env, "/data", &placement_);
     if (node.ok() && lives_[number] == life) {
       const Status started = co_await (*node)->Start(env.bus);
@@ -182,6 +216,8 @@ class SimNodes {
   std::vector<std::unique_ptr<ClusterNode>> nodes_;  // null: dead, or not yet up
   std::vector<int> lives_;                           // of the machines
   std::vector<Dead> dead_;
+  const bool gossip_;
+  SimReach reach_;
   const client::LayoutPlacement placement_;
   std::unique_ptr<Rpc> rpc_;
   std::unique_ptr<client::ClusterClient> client_;

@@ -16,6 +16,7 @@
 #include "kvcore/node/cluster_node.h"
 #include "kvcore/node/node.h"
 #include "tools/common/paths.h"
+#include "tools/kvfsd/bus_reach.h"
 #include "transport/zmq_message_bus.h"
 
 namespace kvfs::tools {
@@ -58,6 +59,33 @@ transport::ClusterId ToClusterId(const Bytes& id) {
   return cluster;
 }
 
+// What others become is told in the log.
+void LogEvent(const membership::Membership::Event& event) {
+  using Kind = membership::Membership::Event::Kind;
+  switch (event.kind) {
+    case Kind::kJoined:
+      spdlog::info("node {} at {} has come", event.node, event.address);
+      break;
+    case Kind::kAlive:
+      spdlog::info("node {} at {} is there again", event.node, event.address);
+      break;
+    case Kind::kSuspect:
+      spdlog::warn("node {} at {} does not answer", event.node, event.address);
+      break;
+    case Kind::kDead:
+      spdlog::warn("node {} at {} is dead: others cannot reach it either", event.node,
+                   event.address);
+      break;
+    case Kind::kLeft:
+      spdlog::info("node {} at {} has stopped", event.node, event.address);
+      break;
+    case Kind::kImpostor:
+      spdlog::error("somebody else runs as node {}, at {}: two nodes must not have one number",
+                    event.node, event.address);
+      break;
+  }
+}
+
 class NodeServiceImpl final : public NodeService {
  public:
   explicit NodeServiceImpl(const NodeServiceOptions& options)
@@ -78,7 +106,17 @@ class NodeServiceImpl final : public NodeService {
       auto* const proto = node.members.add_members();
       proto->set_node(member.node);
       proto->set_address(member.address);
+      membership::Peer peer;
+      peer.node = member.node;
+      peer.incarnation = 1;
+      peer.address = member.address;
+      if (member.node == options_.node) {
+        node.gossip.self = peer;
+      }
+      node.gossip.known.push_back(std::move(peer));
     }
+    node.gossip.on_event = LogEvent;
+    node.reach = &reach_;
     KVFS_ASSIGN_OR_RETURN(auto placement,
                           client::LayoutPlacement::Of(nodes, options_.replicas, kPartitionBits));
     placement_.emplace(std::move(placement));
@@ -103,11 +141,7 @@ class NodeServiceImpl final : public NodeService {
     bus.listen = options_.listen.empty() ? Find(options_)->address : options_.listen;
     bus.insecure = options_.insecure;
     KVFS_ASSIGN_OR_RETURN(bus_, transport::ZmqMessageBus::Open(std::move(bus), env_.env()));
-    for (const NodeAddress& member : options_.members) {
-      if (member.node != options_.node) {
-        bus_->SetPeer(member.node, {.address = member.address, .public_key = {}});
-      }
-    }
+    reach_.SetBus(bus_.get());
     return BlockingWait(node_->Start(bus_.get()));
   }
 
@@ -136,6 +170,7 @@ class NodeServiceImpl final : public NodeService {
   const NodeServiceOptions options_;
   env::posix::PosixEnv env_;
   std::optional<client::LayoutPlacement> placement_;
+  BusReach reach_;
   std::unique_ptr<node::ClusterNode> node_;
   std::unique_ptr<transport::ZmqMessageBus> bus_;
 };
