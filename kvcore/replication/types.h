@@ -62,11 +62,15 @@ struct Write {
 // crash without a scan. Ordered by (due, kind, id).
 struct WorkKey {
   int64_t due_millis = 0;  // wall clock
-  uint8_t kind = 0;        // the user's; 255 is the store's own
+  uint8_t kind = 0;        // the user's; from kMergedWork on the store's own
   Bytes id;                // 1..64 bytes
 
   bool operator==(const WorkKey&) const = default;
 };
+// The kind of the lines that the store leaves when it has merged a branch into a pk (the id): items
+// for the user to look at. The value is a MergedWork (merged_work.h). The user erases the line.
+inline constexpr uint8_t kMergedWork = 200;
+
 struct WorkItem {
   uint32_t partition = 0;
   WorkKey key;
