@@ -8,6 +8,7 @@
 #pragma once
 
 #include <cstdint>
+#include <functional>
 #include <optional>
 #include <vector>
 
@@ -16,6 +17,9 @@
 #include "kvcore/client/types.h"
 
 namespace kvfs::client {
+
+// Told that others have changed items. Called by one thread or another; must not wait.
+using ChangeListener = std::function<void(const std::vector<Change>& changes)>;
 
 class Client {
  public:
@@ -51,6 +55,11 @@ class Client {
 
   // The present hybrid logical time.
   virtual HybridTime Now() = 0;
+
+  // Whom to tell of what others change in the partitions that this client has used lately. An
+  // empty one ends it. Never called where nobody else can change anything. No more than an
+  // accelerator: what it tells is late, comes twice, or does not come.
+  virtual void SetChangeListener(ChangeListener) {}
 };
 
 }  // namespace kvfs::client

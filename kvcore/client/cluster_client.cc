@@ -65,6 +65,11 @@ ClusterClient::ClusterClient(ClusterClientOptions options, Bytes cluster_id, Par
                    parts_.clock, parts_.scheduler),
       chunks_(WithPartitionBits(options.chunks, options.partition_bits), &peers_, &peers_,
               parts_.clock, parts_.scheduler),
+      watcher_(options.watcher, options.partition_bits, session_,
+               {.nodes = parts_.nodes,
+                .peers = &peers_,
+                .clock = parts_.clock,
+                .scheduler = parts_.scheduler}),
       allocating_(parts_.scheduler) {
   info_.cluster_id = std::move(cluster_id);
   info_.partition_bits = options.partition_bits;
@@ -83,7 +88,12 @@ Task<Result<std::unique_ptr<ClusterClient>>> ClusterClient::Open(ClusterClientOp
   co_return std::move(client);
 }
 
+void ClusterClient::SetChangeListener(ChangeListener listener) {
+  watcher_.SetListener(std::move(listener));
+}
+
 Task<void> ClusterClient::Close() {
+  co_await watcher_.Close();
   co_await chunks_.Close();
   co_await coordinator_.Close();
 }
@@ -129,6 +139,7 @@ HybridTime ClusterClient::Now() { return hybrid_clock_.Now(parts_.clock->WallNan
 // ---- reads -----------------------------------------------------------------
 
 Task<Result<pb::ReadReply>> ClusterClient::ReadPk(pb::ReadRequest request, int64_t deadline) {
+  watcher_.Used(request.pk());
   pb::Range* const intents = request.add_ranges();
   intents->set_begin(Bytes(1, kIntentTag));
   intents->set_end(Bytes(1, kIntentTag + 1));

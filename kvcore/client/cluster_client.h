@@ -18,6 +18,7 @@
 #include "kvcore/client/client.h"
 #include "kvcore/client/guarded_peers.h"
 #include "kvcore/client/intent.h"
+#include "kvcore/client/watcher.h"
 #include "kvcore/env/async_mutex.h"
 #include "kvcore/env/clock.h"
 #include "kvcore/env/random.h"
@@ -37,6 +38,7 @@ struct ClusterClientOptions {
   membership::PeerHealth::Options health{.failures_to_avoid = 2, .most_retry_micros = 1'000'000};
   replication::CoordinatorOptions coordinator{.read_micros = 1'000'000};
   ChunkClientOptions chunks;
+  WatcherOptions watcher;
 };
 
 class ClusterClient final : public Client {
@@ -65,6 +67,10 @@ class ClusterClient final : public Client {
   Task<Result<std::vector<WorkItem>>> DueWork(int64_t now_millis, uint32_t limit) override;
   Task<Result<SpaceInfo>> Space() override;
   HybridTime Now() override;
+  void SetChangeListener(ChangeListener listener) override;
+
+  // What a node says one way (replication::Method::kChanged). Not trusted.
+  void TakeNotice(env::NodeId from, ByteView body) { watcher_.Take(from, body); }
 
   // Returns when nothing runs. No call may come afterwards.
   Task<void> Close();
@@ -124,6 +130,7 @@ class ClusterClient final : public Client {
   GuardedPeers peers_;
   replication::Coordinator coordinator_;
   ChunkClient chunks_;
+  Watcher watcher_;
   env::AsyncMutex allocating_;  // guards the two below
   uint64_t next_inode_ = 0;
   uint64_t end_inode_ = 0;

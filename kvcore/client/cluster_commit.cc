@@ -92,6 +92,7 @@ Task<CommitResult> ClusterClient::Submit(Commit commit) {
 }
 
 Task<CommitResult> ClusterClient::SubmitAs(Txn txn, OpId op, bool sync, int64_t deadline) {
+  watcher_.Used(txn.pk);
   CommitResult result = co_await coordinator_.Submit(
       std::move(txn), op, true, sync, std::max<int64_t>(Left(deadline), 1), SettledBelow());
   co_return result;
@@ -306,6 +307,15 @@ Task<Result<ClusterClient::Decision>> ClusterClient::DecideNow(const Intent* int
 Task<Status> ClusterClient::Carried(Bytes pk, const Intent* intent, int64_t deadline) {
   Txn carry = Carry(pk, *intent);
   const CommitResult carried = co_await SubmitOnce(std::move(carry), false, deadline);
+  if (carried.status.ok()) {
+    // Done by this client, so the nodes tell everybody else; but somebody else's wish.
+    Change change;
+    change.pk = std::move(pk);
+    for (const Write& write : intent->txn.writes) {
+      change.cks.push_back(write.ck);
+    }
+    watcher_.Tell({std::move(change)});
+  }
   if (carried.status.code() == Code::kConflict) {
     co_return Status::Ok();  // somebody else was faster
   }

@@ -2,6 +2,7 @@
 #pragma once
 
 #include <cstdint>
+#include <vector>
 
 #include "kvcore/base/bytes.h"
 #include "kvcore/base/hash.h"
@@ -39,6 +40,12 @@ struct StoreInfo {
   uint32_t chunk_bytes = 0;     // 131072
   uint32_t partition_bits = 0;  // 8
   uint64_t storage_epoch = 0;   // of this node
+};
+
+// What somebody else has changed.
+struct Change {
+  Bytes pk;                // empty: perhaps anything
+  std::vector<Bytes> cks;  // none: perhaps all items of the pk
 };
 
 struct SpaceInfo {

@@ -96,6 +96,8 @@ Task<Status> ClusterNode::Start(env::MessageBus* bus) {
   }
   const uint64_t storage_epoch = identity_.storage_epochs.back();
   rpc_ = std::make_unique<Rpc>(env_, options_.self, life);
+  watch_ =
+      std::make_unique<WatchService>(options_.watch, options_.partition_bits, rpc_.get(), env_);
   replication::HomeOptions home = options_.home;
   home.partition_bits = options_.partition_bits;
   home_ = std::make_unique<replication::Home>(home, &store_, rpc_.get(), env_.scheduler);
@@ -113,6 +115,8 @@ Task<Status> ClusterNode::Start(env::MessageBus* bus) {
   parts.hybrid_clock = &hybrid_clock_;
   parts.clock = env_.clock;
   parts.scheduler = env_.scheduler;
+  parts.changed = [watch = watch_.get()](const Bytes& pk, const std::vector<Bytes>& cks,
+                                         uint64_t session) { watch->Changed(pk, cks, session); };
   primary_ = std::make_unique<replication::ReplicatedPrimary>(primary, parts);
   chunks_ =
       std::make_unique<replication::ChunkHome>(storage_epoch, &store_, dots_.get(), env_.scheduler);
@@ -188,6 +192,9 @@ Task<Result<Bytes>> ClusterNode::Serve(env::NodeId from, Method method, Bytes bo
   if (replication::StorageService::Serves(method)) {
     return storage_->Handle(method, std::move(body));
   }
+  if (method == Method::kWatch) {
+    return watch_->Handle(from, std::move(body));
+  }
   if (method == Method::kMembers) {
     return [](Bytes members) -> Task<Result<Bytes>> {
       co_return members;
@@ -209,6 +216,7 @@ Task<void> ClusterNode::Stop() {
   }
   Task<void> gossip = CloseGossip();
   if (rpc_ != nullptr) {
+    watch_->Close();
     // All at once: what one of them waits for is ended by the other.
     Task<void> primary = primary_->Close();
     Task<void> rebuilder = rebuilder_->Close();

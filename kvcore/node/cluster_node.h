@@ -16,6 +16,7 @@
 #include "kvcore/node/gossip.h"
 #include "kvcore/node/identity.h"
 #include "kvcore/node/rpc.h"
+#include "kvcore/node/watch_service.h"
 #include "kvcore/proto/storage.pb.h"
 #include "kvcore/replication/chunk_home.h"
 #include "kvcore/replication/chunk_repair.h"
@@ -36,6 +37,7 @@ struct ClusterNodeOptions {
   uint32_t partition_bits = 8;
   replication::HomeOptions home;
   replication::PusherOptions pusher;
+  WatchOptions watch;
   replication::pb::MembersReply members;  // what whoever asks is told
   // Who is there; without a Reach the node takes no part in finding that out, and everybody is
   // taken for alive.
@@ -97,6 +99,7 @@ class ClusterNode {
   std::unique_ptr<BusFork> bus_;  // from here on: once it is started
   std::unique_ptr<Gossip> gossip_;
   std::unique_ptr<Rpc> rpc_;
+  std::unique_ptr<WatchService> watch_;
   std::unique_ptr<replication::Home> home_;
   std::unique_ptr<replication::ReplicatedPrimary> primary_;
   std::unique_ptr<replication::Rebuilder> rebuilder_;

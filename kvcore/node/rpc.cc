@@ -29,8 +29,9 @@ Rpc::Rpc(env::Env env, env::NodeId self, uint64_t life)
 
 Rpc::~Rpc() = default;
 
-void Rpc::Start(Handler handler) {
+void Rpc::Start(Handler handler, Notices notices) {
   handler_ = std::move(handler);
+  notices_ = std::move(notices);
   env_.bus->SetHandler(self_, [this](env::Message message) { Receive(std::move(message)); });
 }
 
@@ -122,6 +123,20 @@ Task<Result<Bytes>> Rpc::Call(env::NodeId to, Method method, Bytes body, int64_t
   co_return answer;
 }
 
+Status Rpc::Tell(env::NodeId to, Method method, Bytes body) {
+  pb::RpcHeader header;
+  header.set_is_notice(true);
+  header.set_sender_life(life_);
+  header.set_method(static_cast<uint32_t>(method));
+  env::Message message;
+  message.from = self_;
+  message.to = to;
+  message.lane = LaneOf(method);
+  message.header = header.SerializeAsString();
+  message.data.push_back(std::move(body));
+  return env_.bus->Send(std::move(message));
+}
+
 Status Rpc::Send(uint64_t number, const Pending& pending) {
   pb::RpcHeader header;
   header.set_number(number);
@@ -143,6 +158,12 @@ Status Rpc::Send(uint64_t number, const Pending& pending) {
 void Rpc::Receive(env::Message message) {
   pb::RpcHeader header;
   if (message.data.size() != 1 || !header.ParseFromString(message.header)) {
+    return;
+  }
+  if (header.is_notice()) {
+    if (notices_) {
+      notices_(message.from, static_cast<Method>(header.method()), std::move(message.data[0]));
+    }
     return;
   }
   if (header.is_reply()) {

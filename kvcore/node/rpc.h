@@ -24,13 +24,17 @@ class Rpc final : public replication::Peers {
  public:
   using Method = replication::Method;
   using Handler = std::function<Task<Result<Bytes>>(env::NodeId from, Method method, Bytes body)>;
+  // Of what is told one way. Must not wait.
+  using Notices = std::function<void(env::NodeId from, Method method, Bytes body)>;
 
   // `life` is greater than every earlier one of this node, and durably so; at least 1.
   Rpc(env::Env env, env::NodeId self, uint64_t life);
   ~Rpc() override;
 
-  // Requests are taken from now on.
-  void Start(Handler handler);
+  // Requests are taken from now on; what is told one way is dropped where there is no `notices`.
+  void Start(Handler handler, Notices notices = {});
+  // Tells a node something, which may be lost, come twice or late. kUnavailable: it was not sent.
+  Status Tell(env::NodeId to, Method method, Bytes body);
   Task<Result<Bytes>> Call(env::NodeId to, Method method, Bytes body,
                            int64_t timeout_micros) override;
   // No request is taken any more, no call waits any longer. Returns when no handler runs and every
@@ -64,6 +68,7 @@ class Rpc final : public replication::Peers {
   const env::NodeId self_;
   const uint64_t life_;
   Handler handler_;   // set once, before anything is received
+  Notices notices_;   // the same
   std::mutex mutex_;  // guards the rest
   bool closing_ = false;
   uint64_t calls_ = 0;                 // under way

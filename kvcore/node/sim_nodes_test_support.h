@@ -65,7 +65,14 @@ class SimNodes {
     const Rpc::Handler refuse = [](env::NodeId, Rpc::Method, Bytes) -> Task<Result<Bytes>> {
       co_return Status::InvalidArgument("a client serves nobody");
     };
-    rpc_->Start(refuse);
+    rpc_->Start(refuse, [this](env::NodeId from, Rpc::Method method, const Bytes& body) {
+      if (method == Rpc::Method::kChanged && client_ != nullptr) {
+        client_->TakeNotice(from, body);
+        for (const auto& other : others_) {
+          other->TakeNotice(from, body);
+        }
+      }
+    });
     client_ = NewClient();
   }
   ~SimNodes() {

@@ -31,6 +31,8 @@ enum class Method : uint8_t {
   kMembers = 16,
   kList = 32,
   kRepair = 33,
+  kWatch = 48,
+  kChanged = 49,  // one way, to clients
 };
 
 class Peers {

@@ -3,6 +3,7 @@
 // node that is its partition's only home, and so its primary, carries out what it can read; whom
 // it calls answers with the next message. Nothing a peer sends may leave a key that cannot be.
 #include "kvcore/base/coding.h"
+#include "kvcore/client/watch_message.h"
 #include "kvcore/node/rpc.h"
 #include "kvcore/replication/keys.h"
 #include "kvcore/replication/messages.h"
@@ -125,6 +126,8 @@ class Node {
     TryParse<replication::pb::ListReply>(part.body);
     TryParse<replication::pb::SubmitReply>(part.body);
     TryParse<replication::pb::ReadReply>(part.body);
+    (void)client::ParseWatchRequest(part.body, 8).ok();
+    (void)client::ParseChangedNotice(part.body).ok();
   }
 
  private:

@@ -3,6 +3,7 @@
 #include <spdlog/spdlog.h>
 
 #include <algorithm>
+#include <atomic>
 #include <chrono>
 #include <condition_variable>
 #include <cstring>
@@ -52,9 +53,16 @@ class ClusterStoreImpl final : public ClusterStore {
     env_.bus = bus_.get();
     KVFS_ASSIGN_OR_RETURN(const Found found, Find(peers, cluster, self));
     rpc_ = std::make_unique<node::Rpc>(env_, self, 1);
-    rpc_->Start([](env::NodeId, Method, Bytes) -> Task<Result<Bytes>> {
-      co_return Status::InvalidArgument("a client serves nobody");
-    });
+    rpc_->Start(
+        [](env::NodeId, Method, Bytes) -> Task<Result<Bytes>> {
+          co_return Status::InvalidArgument("a client serves nobody");
+        },
+        [this](env::NodeId from, Method method, const Bytes& body) {
+          client::ClusterClient* const told = told_;
+          if (method == Method::kChanged && told != nullptr) {
+            told->TakeNotice(from, body);
+          }
+        });
     KVFS_ASSIGN_OR_RETURN(const auto members, AskForMembers(found));
     return Open(members, cluster_id);
   }
@@ -168,6 +176,7 @@ class ClusterStoreImpl final : public ClusterStore {
     parts.random = env_.random;
     KVFS_ASSIGN_OR_RETURN(
         client_, BlockingWait(client::ClusterClient::Open(options, cluster_id, std::move(parts))));
+    told_ = client_.get();
     spdlog::info("connected to a cluster of {} nodes", nodes.size());
     return Status::Ok();
   }
@@ -177,6 +186,7 @@ class ClusterStoreImpl final : public ClusterStore {
   std::optional<client::LayoutPlacement> placement_;
   std::unique_ptr<node::Rpc> rpc_;
   std::unique_ptr<client::ClusterClient> client_;
+  std::atomic<client::ClusterClient*> told_{nullptr};  // of changes
 };
 
 }  // namespace
