@@ -143,6 +143,11 @@ Status FuseMount::Start() {
   action.sa_handler = IgnoreSignal;  // without SA_RESTART: read(2) returns EINTR
   sigaction(kWakeSignal, &action, nullptr);
 
+  if (server_->options().is_shared) {
+    notifier_ = std::make_unique<Notifier>(session_, server_->options().max_notifications);
+    notifier_->Start();
+    server_->vfs().SetKernelCache(notifier_.get());
+  }
   const uint32_t count = server_->options().threads;
   serving_ = count;
   for (uint32_t i = 0; i < count; ++i) {
@@ -221,6 +226,10 @@ void FuseMount::EndThreads() {
 }
 
 Status FuseMount::Stop(int64_t deadline_micros) {
+  if (notifier_ != nullptr) {
+    server_->vfs().SetKernelCache(nullptr);
+    notifier_->Stop();  // first: what it waits for in the kernel is served yet
+  }
   EndThreads();
   const auto deadline =
       std::chrono::steady_clock::now() + std::chrono::microseconds(deadline_micros);

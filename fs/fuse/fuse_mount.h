@@ -15,6 +15,7 @@
 
 #include "fs/fuse/fuse_options.h"
 #include "fs/fuse/kernel_mount.h"
+#include "fs/fuse/notifier.h"
 #include "fs/vfs/vfs.h"
 #include "kvcore/base/status.h"
 
@@ -60,6 +61,7 @@ class FuseMount {
   void EndThreads();
 
   const std::unique_ptr<FuseServer> server_;
+  std::unique_ptr<Notifier> notifier_;  // null unless others change the tree
   fuse_session* session_;
   const int ended_fd_;
   const std::string mountpoint_;

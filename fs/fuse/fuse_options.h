@@ -19,6 +19,11 @@ struct FuseOptions {
   double entry_seconds = 86'400;
   double negative_seconds = 86'400;
   double attr_seconds = 86'400;
+  // Other mounts change the tree too; the kernel is told of that.
+  bool is_shared = false;
+  // Names and inodes that wait to be told to the kernel; of more it finds out by its time-outs. 1
+  // .. 1,000,000.
+  size_t max_notifications = 10'000;
   // Lets the kernel hold written pages back (see doc/mount.md for what that costs).
   bool writeback = false;
   // Lets the kernel keep directory listings.

@@ -1,5 +1,7 @@
 #include "fs/meta/keys.h"
 
+#include <algorithm>
+
 #include "kvcore/base/coding.h"
 
 namespace kvfs::fs::keys {
@@ -82,6 +84,15 @@ std::optional<Ino> ParseInode(ByteView ck) {
 Bytes Record(InodeRef ref) { return ref.ino == ref.home ? Self() : Inode(ref.ino); }
 
 client::ItemKey RecordItem(InodeRef ref) { return {DirectoryPk(ref.home), Record(ref)}; }
+
+std::optional<Ino> ParseOwner(ByteView ck) {
+  Ino ino = 0;
+  ck.remove_prefix(std::min<size_t>(1, ck.size()));
+  if (!GetBigEndian64(&ck, &ino)) {
+    return std::nullopt;
+  }
+  return ino;
+}
 
 Bytes Inline(Ino ino) { return Tagged(Tag::kInline, ino); }
 

@@ -59,6 +59,9 @@ std::optional<Ino> ParseInode(ByteView ck);
 Bytes Record(InodeRef ref);
 client::ItemKey RecordItem(InodeRef ref);
 
+// Of the keys of what belongs to one inode (i/, c/, l/, x/, p/): which. Nothing if it is too short.
+std::optional<Ino> ParseOwner(ByteView ck);
+
 Bytes Inline(Ino ino);
 
 Bytes Link(Ino ino, uint64_t link_id);

@@ -89,6 +89,43 @@ bool FileManagerImpl::IsOpen(Ino ino) const {
   return !pin->handles.empty();
 }
 
+Task<FsResult<std::optional<uint64_t>>> FileManagerImpl::Refresh(InodeRef ref) {
+  Pin pin = files_.Find(ref.ino);
+  if (!pin) {
+    co_return std::optional<uint64_t>();
+  }
+  auto guard = co_await pin->publishing.Lock();
+  {
+    std::lock_guard lock(pin->mutex);
+    if (!pin->loaded || pin->gone) {
+      co_return std::optional<uint64_t>();  // it will be read when it is needed
+    }
+  }
+  const Errno reloaded = co_await publisher_.Reload(pin.get());
+  if (!reloaded.ok()) {
+    co_return reloaded;
+  }
+  std::lock_guard lock(pin->mutex);
+  co_return pin->pages_since == pin->foreign_changes ? std::optional<uint64_t>()
+                                                     : pin->foreign_changes;
+}
+
+void FileManagerImpl::PagesDropped(Ino ino, uint64_t number) {
+  Pin pin = files_.Find(ino);
+  if (pin) {
+    std::lock_guard lock(pin->mutex);
+    pin->pages_since = std::max(pin->pages_since, number);
+  }
+}
+
+std::vector<InodeRef> FileManagerImpl::Remembered(std::optional<Ino> home) const {
+  std::vector<InodeRef> refs = files_.All();
+  if (home.has_value()) {
+    std::erase_if(refs, [&](const InodeRef& ref) { return ref.home != *home; });
+  }
+  return refs;
+}
+
 void FileManagerImpl::Overlay(Attr* attr, uint64_t released_before) const {
   Pin pin = files_.Find(attr->ino);
   if (!pin) {

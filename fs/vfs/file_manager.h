@@ -11,6 +11,7 @@
 #include <cstdint>
 #include <functional>
 #include <memory>
+#include <optional>
 #include <vector>
 
 #include "fs/meta/types.h"
@@ -74,6 +75,15 @@ class FileManager {
   // Shares whole chunks where both ranges are aligned, copies the rest. Bytes copied.
   virtual Task<FsResult<uint64_t>> CopyRange(InodeRef from, uint64_t from_offset, InodeRef to,
                                              uint64_t to_offset, uint64_t size) = 0;
+
+  // Others may write to the store: has what is remembered of the file, if anything is, be what the
+  // store says now. What is buffered stays, over that. The answer: whether the kernel may hold
+  // pages of older content. Then it is to be told, and after that PagesDropped is called with the
+  // number.
+  virtual Task<FsResult<std::optional<uint64_t>>> Refresh(InodeRef ref) = 0;
+  virtual void PagesDropped(Ino ino, uint64_t number) = 0;
+  // Of files that are remembered: those born in `home`, or all.
+  virtual std::vector<InodeRef> Remembered(std::optional<Ino> home) const = 0;
 
   // Puts what is buffered (size, times) over attributes read from the store.
   // `released_before`: ReleasedCount() from before the attributes were read.

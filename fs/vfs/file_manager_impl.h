@@ -27,6 +27,9 @@ class FileManagerImpl final : public FileManager {
   Task<FsResult<uint64_t>> Seek(InodeRef ref, uint64_t offset, int whence) override;
   Task<FsResult<uint64_t>> CopyRange(InodeRef from, uint64_t from_offset, InodeRef to,
                                      uint64_t to_offset, uint64_t size) override;
+  Task<FsResult<std::optional<uint64_t>>> Refresh(InodeRef ref) override;
+  void PagesDropped(Ino ino, uint64_t number) override;
+  std::vector<InodeRef> Remembered(std::optional<Ino> home) const override;
   void Overlay(Attr* attr, uint64_t released_before) const override;
   uint64_t ReleasedCount() const override { return files_.released(); }
   Task<Errno> Publish(InodeRef ref) override;

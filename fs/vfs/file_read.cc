@@ -27,6 +27,11 @@ Task<FsResult<ReadPieces>> FileManagerImpl::Read(InodeRef ref, uint64_t offset, 
     }
   }
   auto guard = co_await state->publishing.Lock();
+  // Perhaps it is another mount that has replaced it.
+  const Errno reloaded = co_await publisher_.Reload(state);
+  if (!reloaded.ok()) {
+    co_return reloaded;
+  }
   auto pieces = co_await TryRead(state, offset, size, in_order);
   if (!pieces.ok() && pieces.error() == Errno(EAGAIN)) {
     co_return Errno(EIO);  // nothing moves any more, and a chunk is still missing

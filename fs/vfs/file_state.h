@@ -70,6 +70,9 @@ struct FileState {
   std::shared_ptr<const Bytes> inline_bytes;
   uint64_t sequence = 0;  // counts the changes of `content` and of overlay blocks
   OverlayIndex overlay;
+  // Counts the changes by others, and up to which of them the kernel holds no pages from before.
+  uint64_t foreign_changes = 0;
+  uint64_t pages_since = 0;
 
   std::deque<std::shared_ptr<Generation>> dirty;  // oldest first
   uint64_t dirty_end = 0;                         // just after the last byte of all of them

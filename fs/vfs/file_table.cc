@@ -80,4 +80,13 @@ std::vector<FileTable::Pin> FileTable::Dirty(int64_t until_micros) const {
   return pins;
 }
 
+std::vector<InodeRef> FileTable::All() const {
+  std::lock_guard lock(mutex_);
+  std::vector<InodeRef> all;
+  for (const auto& [ino, slot] : slots_) {
+    all.push_back(slot.state->ref);
+  }
+  return all;
+}
+
 }  // namespace kvfs::fs

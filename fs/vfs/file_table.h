@@ -65,6 +65,8 @@ class FileTable {
   // Dirty files, the one dirty longest first; those that became so after `until_micros` left out.
   std::vector<Pin> Dirty(int64_t until_micros) const;
   bool HasDirty() const;
+  // All that are there.
+  std::vector<InodeRef> All() const;
 
   // Buffered bytes of all files.
   std::atomic<int64_t> dirty_bytes{0};

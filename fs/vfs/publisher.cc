@@ -34,6 +34,13 @@ Task<Errno> Publisher::Reload(FileState* state) {
   if (!inode.ok()) {
     co_return inode.error() == Errno(ENOENT) ? Errno(ESTALE) : inode.error();
   }
+  {
+    // Every change of the content changes the record too.
+    std::lock_guard lock(state->mutex);
+    if (state->loaded && state->inode.version == inode->version) {
+      co_return Errno();
+    }
+  }
   if (!S_ISREG(inode->record.mode())) {
     co_return Errno(EINVAL);
   }
@@ -45,7 +52,9 @@ Task<Errno> Publisher::Reload(FileState* state) {
   bool is_same = false;
   {
     std::lock_guard lock(state->mutex);
-    is_same = state->loaded && *state->content == *content && content->chunked;
+    // Blocks of an overlay are replaced in place, so these say nothing.
+    is_same =
+        state->loaded && *state->content == *content && content->chunked && content->overlay == 0;
   }
   if (!content->chunked) {
     inline_bytes = std::make_shared<const Bytes>();
@@ -70,6 +79,7 @@ Task<Errno> Publisher::Reload(FileState* state) {
     state->inline_bytes = std::move(inline_bytes);
     state->overlay.Forget();
     ++state->sequence;
+    state->foreign_changes += state->loaded ? 1 : 0;
   }
   state->loaded = true;
   co_return Errno();

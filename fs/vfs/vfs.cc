@@ -19,7 +19,8 @@ VfsImpl::VfsImpl(const VfsOptions& options, client::Client* client, env::Env env
       open_set_(env.scheduler, files_.get(), &inodes_),
       namespace_({.orphan_grace_micros = options.orphan_grace_micros}, client, env, &open_set_),
       atimes_(options.keeps_atime),
-      worker_(env.scheduler, options.work_interval_micros, [this] { return RunWork(); }) {
+      worker_(env.scheduler, options.work_interval_micros, [this] { return RunWork(); }),
+      background_(env.scheduler) {
   files_->SetHeld([this](Ino ino) { return open_set_.IsOpen(ino) || open_set_.IsKnown(ino); });
 }
 
@@ -28,11 +29,19 @@ Task<Errno> VfsImpl::Start(Credentials owner) {
   if (!ready.ok()) {
     co_return ready;
   }
+  if (options_.is_shared) {
+    client_->SetChangeListener(
+        [this](const std::vector<client::Change>& changes) { OnChanges(changes); });
+  }
   worker_.Start();
   co_return 0;
 }
 
 Task<Errno> VfsImpl::Stop() {
+  if (options_.is_shared) {
+    client_->SetChangeListener({});
+  }
+  co_await background_.Drain();
   co_await worker_.Stop();
   co_await WriteAtimes();
   const Errno drained = co_await files_->Drain(/*sync=*/true);

@@ -16,6 +16,7 @@
 #include "fs/meta/namespace.h"
 #include "fs/meta/types.h"
 #include "fs/vfs/file_manager.h"
+#include "fs/vfs/kernel_cache.h"
 #include "kvcore/base/task.h"
 #include "kvcore/client/client.h"
 #include "kvcore/env/env.h"
@@ -28,8 +29,9 @@ struct VfsOptions {
   int64_t orphan_grace_micros = 0;
   // How often the work index is looked at, microseconds; 10 ms .. 1 h.
   int64_t work_interval_micros = 1'000'000;
-  // Nobody else writes to the store: the kernel may keep its pages across opens.
-  bool keep_cache = true;
+  // Others write to the store too: what is remembered of a file is looked at again when it is
+  // opened, and the kernel keeps no pages across opens.
+  bool is_shared = false;
   // Whether reads move access times (as with relatime).
   bool keeps_atime = true;
 };
@@ -111,6 +113,10 @@ class Vfs {
   virtual Task<FsResult<Bytes>> GetXattr(Ino ino, Bytes name) = 0;
   virtual Task<FsResult<std::vector<Bytes>>> ListXattrs(Ino ino) = 0;
   virtual Task<Errno> RemoveXattr(Ino ino, Bytes name) = 0;
+
+  // Whom to tell what the kernel remembers wrongly; null: nobody. Borrowed, and not called any more
+  // once another, or null, has been set.
+  virtual void SetKernelCache(KernelCache* kernel) = 0;
 
   // Runs all that is due in the work index now.
   virtual Task<Errno> RunWorkNow() = 0;

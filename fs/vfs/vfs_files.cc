@@ -111,6 +111,14 @@ Task<FsResult<OpenReply>> VfsImpl::OpenRef(InodeRef ref, int flags) {
     }
     file->file = *opened;
   }
+  if (options_.is_shared) {
+    // Somebody may have had it open since before others changed it.
+    const auto fresh = co_await files_->Refresh(ref);
+    if (!fresh.ok()) {
+      (void)co_await files_->Release(ref, file->file);
+      co_return fresh.error() == Errno(ESTALE) ? Errno(ENOENT) : fresh.error();
+    }
+  }
   if ((flags & O_TRUNC) != 0) {
     auto truncated = co_await files_->Truncate(ref, 0);
     if (!truncated.ok()) {
@@ -118,7 +126,7 @@ Task<FsResult<OpenReply>> VfsImpl::OpenRef(InodeRef ref, int flags) {
       co_return truncated.error();
     }
   }
-  OpenReply reply{.handle = handles_.Add(std::move(file)), .keep_cache = options_.keep_cache};
+  OpenReply reply{.handle = handles_.Add(std::move(file)), .keep_cache = !options_.is_shared};
   co_return reply;
 }
 

@@ -8,7 +8,9 @@
 
 #include "fs/meta/namespace.h"
 #include "fs/vfs/atime_queue.h"
+#include "fs/vfs/background_work.h"
 #include "fs/vfs/file_manager.h"
+#include "fs/vfs/foreign_changes.h"
 #include "fs/vfs/handle_table.h"
 #include "fs/vfs/inode_table.h"
 #include "fs/vfs/open_set.h"
@@ -69,6 +71,7 @@ class VfsImpl final : public Vfs {
   Task<FsResult<std::vector<Bytes>>> ListXattrs(Ino ino) override;
   Task<Errno> RemoveXattr(Ino ino, Bytes name) override;
 
+  void SetKernelCache(KernelCache* kernel) override;
   Task<Errno> RunWorkNow() override;
   uint64_t DirtyBytes(Ino ino) const override;
   Stats GetStats() const override;
@@ -91,6 +94,15 @@ class VfsImpl final : public Vfs {
                                         Credentials who);
   Task<FsResult<CreateReply>> TryOpenExisting(InodeRef dir, Bytes name, int flags);
 
+  // ---- what other mounts do (vfs_foreign.cc)
+  void OnChanges(const std::vector<client::Change>& changes);
+  Task<void> Follow(std::shared_ptr<const ForeignChanges> meaning);
+  Task<void> FollowContent(InodeRef ref);
+  // What is read from now on, here and by way of the kernel's pages, is no older than this call.
+  Task<Errno> Revalidate(InodeRef ref);
+  void ForgetPages(Ino ino, std::function<void()> done);
+  void ForgetAttributes(Ino ino);
+
   // The periodic job: the work index, and access times.
   Task<void> RunWork();
   Task<void> WriteAtimes();
@@ -105,6 +117,9 @@ class VfsImpl final : public Vfs {
   HandleTable handles_;
   AtimeQueue atimes_;
   Periodic worker_;
+  std::mutex kernel_mutex_;  // held while it is called
+  KernelCache* kernel_ = nullptr;
+  BackgroundWork background_;
   std::atomic<uint64_t> next_directory_handle_{1};
   mutable std::atomic<uint64_t> operations_{0};
 };

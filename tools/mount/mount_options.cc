@@ -126,6 +126,7 @@ Status ParseWord(std::string_view word, MountOptions* options) {
 void UsePeers(std::vector<std::string> peers, std::string cluster, MountOptions* options) {
   options->peers = std::move(peers);
   options->cluster = std::move(cluster);
+  options->fuse.is_shared = true;
   options->fuse.entry_seconds = 1;
   options->fuse.attr_seconds = 1;
   options->fuse.negative_seconds = 0;

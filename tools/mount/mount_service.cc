@@ -70,7 +70,7 @@ fs::VfsOptions ToVfsOptions(const MountOptions& options) {
   vfs.files.chunk_cache_bytes = memory.chunk_cache;
   vfs.keeps_atime = !options.read_only && !options.no_atime;
   if (!options.peers.empty()) {
-    vfs.keep_cache = false;
+    vfs.is_shared = true;
     vfs.orphan_grace_micros = kClusterOrphanMicros;
     vfs.work_interval_micros = kClusterWorkMicros;
   }

@@ -1,0 +1,25 @@
+// ForeignChanges: what items that other mounts have changed mean for what this one and its kernel
+// remember. Pure functions on values.
+#pragma once
+
+#include <set>
+#include <utility>
+#include <vector>
+
+#include "fs/meta/types.h"
+#include "kvcore/client/types.h"
+
+namespace kvfs::fs {
+
+struct ForeignChanges {
+  std::set<std::pair<Ino, Bytes>> names;  // (directory, name)
+  std::set<Ino> attributes;               // and nothing else of the inode
+  std::set<Ino> contents;                 // perhaps the content, and the attributes
+  std::set<Ino> homes;                    // perhaps anything of what lies under these pks
+  bool everything = false;                // perhaps anything
+};
+
+// Keys that are none of the filesystem's, and those that nobody remembers, are left out.
+ForeignChanges Understand(const std::vector<client::Change>& changes);
+
+}  // namespace kvfs::fs
