@@ -13,7 +13,11 @@ class LayoutPlacement final : public replication::Placement {
  public:
   explicit LayoutPlacement(ring::Layout layout) : layout_(std::move(layout)) {}
 
-  // For nodes that all count the same, in one place. kInvalidArgument.
+  // The first layout of these members, so many replicas in each of their datacentres. A member
+  // without a datacentre is in one called "here". kInvalidArgument.
+  static Result<LayoutPlacement> Of(std::vector<ring::Member> members, uint32_t replicas,
+                                    uint32_t partition_bits);
+  // The same for nodes that all count the same, in one place.
   static Result<LayoutPlacement> Of(const std::vector<env::NodeId>& nodes, uint32_t replicas,
                                     uint32_t partition_bits);
 

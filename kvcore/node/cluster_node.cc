@@ -4,7 +4,10 @@
 #include <utility>
 
 #include "kvcore/engine/file_names.h"
+#include "kvcore/node/layout_note.h"
+#include "kvcore/proto/storage.pb.h"
 #include "kvcore/replication/keys.h"
+#include "kvcore/ring/difference.h"
 
 namespace kvfs::node {
 namespace {
@@ -15,6 +18,8 @@ using replication::NumberSource;
 
 constexpr uint64_t kDotBlock = 1u << 20;
 constexpr int64_t kMaxClockLeadMillis = 60'000;
+
+Task<Result<Bytes>> Answer(Bytes bytes) { co_return bytes; }
 
 }  // namespace
 
@@ -74,6 +79,10 @@ Task<Status> ClusterNode::Identify(const std::string& directory) {
     Status saved = co_await SaveIdentity(identity_, &store_);
     KVFS_CO_RETURN_IF_ERROR(saved);
   }
+  if (options_.layout != nullptr) {
+    KVFS_CO_ASSIGN_OR_RETURN(const auto adopted, co_await AdoptLayout(options_.layout, &store_));
+    (void)adopted;
+  }
   NumberSource::Options dots;
   dots.key = NodeLocalKey("dots");
   dots.block = kDotBlock;
@@ -96,6 +105,9 @@ Task<Status> ClusterNode::Start(env::MessageBus* bus) {
   }
   const uint64_t storage_epoch = identity_.storage_epochs.back();
   rpc_ = std::make_unique<Rpc>(env_, options_.self, life);
+  if (options_.layout != nullptr) {
+    rpc_->SetLayout(options_.layout->id());
+  }
   watch_ =
       std::make_unique<WatchService>(options_.watch, options_.partition_bits, rpc_.get(), env_);
   replication::HomeOptions home = options_.home;
@@ -188,6 +200,85 @@ Task<void> ClusterNode::Repair() {
   }
 }
 
+Bytes ClusterNode::Members() const {
+  replication::pb::MembersReply reply;
+  if (options_.layout != nullptr) {
+    reply.set_layout(ring::Encode(*options_.layout));
+  }
+  if (const auto who = view(); who != nullptr) {
+    for (const auto& [node, status] : who->peers()) {
+      auto* const member = reply.add_members();
+      member->set_node(node);
+      member->set_address(status.peer.address);
+    }
+  }
+  return reply.SerializeAsString();
+}
+
+Task<Result<Bytes>> ClusterNode::Administer(Bytes request) {
+  if (!admin_) {
+    co_return Status::InvalidArgument("this node is not administrated over the network");
+  }
+  Bytes answer = co_await admin_(std::move(request));
+  co_return answer;
+}
+
+// An answer may be lost while the other one's bus finds this node again.
+Task<Result<Bytes>> ClusterNode::AskForMembers(env::NodeId node, int64_t micros) {
+  constexpr int64_t kAttemptMicros = 500'000;
+  const int64_t deadline = env_.clock->MonotonicMicros() + micros;
+  while (true) {
+    const int64_t left = deadline - env_.clock->MonotonicMicros();
+    auto answer = co_await rpc_->Call(node, Method::kMembers, {}, std::min(left, kAttemptMicros));
+    const int64_t pause = std::min(deadline - env_.clock->MonotonicMicros(), kAttemptMicros);
+    if (answer.ok() || pause <= 0 || stopping_) {
+      co_return answer;
+    }
+    if (answer.status().code() == Code::kUnavailable) {
+      co_await env::SleepFor(env_.scheduler, pause);
+    }
+  }
+}
+
+Task<Status> ClusterNode::CompareLayouts(int64_t micros) {
+  if (options_.layout == nullptr) {
+    co_return Status::Ok();
+  }
+  std::vector<env::NodeId> asked;
+  std::vector<Task<Result<Bytes>>> answers;  // all at once
+  for (const ring::Member& member : options_.layout->members()) {
+    if (member.node != options_.self) {
+      asked.push_back(member.node);
+      answers.push_back(AskForMembers(member.node, micros));
+    }
+  }
+  size_t same = 1;  // this one
+  size_t others = 0;
+  Status difference;
+  for (size_t i = 0; i < asked.size(); ++i) {
+    Task<Result<Bytes>>& one = answers[i];
+    const auto answer = co_await one;
+    replication::pb::MembersReply reply;
+    if (!answer.ok() || !reply.ParseFromString(*answer)) {
+      continue;
+    }
+    const auto theirs = ring::DecodeLayout(reply.layout());
+    if (!theirs.ok() || theirs->id().number != options_.layout->id().number) {
+      continue;
+    }
+    if (theirs->id() == options_.layout->id()) {
+      ++same;
+      continue;
+    }
+    ++others;
+    const std::string words = ring::DifferenceBetween(options_.layout->spec(), theirs->spec());
+    difference =
+        Status::InvalidArgument("node " + std::to_string(asked[i]) + " was given other members: " +
+                                (words.empty() ? "the partitions lie elsewhere" : words));
+  }
+  co_return others >= same ? difference : Status::Ok();
+}
+
 Task<Result<Bytes>> ClusterNode::Serve(env::NodeId from, Method method, Bytes body) {
   if (replication::StorageService::Serves(method)) {
     return storage_->Handle(method, std::move(body));
@@ -196,9 +287,10 @@ Task<Result<Bytes>> ClusterNode::Serve(env::NodeId from, Method method, Bytes bo
     return watch_->Handle(from, std::move(body));
   }
   if (method == Method::kMembers) {
-    return [](Bytes members) -> Task<Result<Bytes>> {
-      co_return members;
-    }(options_.members.SerializeAsString());
+    return Answer(Members());
+  }
+  if (method == Method::kAdmin) {
+    return Administer(std::move(body));
   }
   return service_->Handle(from, method, std::move(body));
 }

@@ -5,6 +5,7 @@
 
 #include <atomic>
 #include <cstdint>
+#include <functional>
 #include <memory>
 #include <string>
 
@@ -17,7 +18,6 @@
 #include "kvcore/node/identity.h"
 #include "kvcore/node/rpc.h"
 #include "kvcore/node/watch_service.h"
-#include "kvcore/proto/storage.pb.h"
 #include "kvcore/replication/chunk_home.h"
 #include "kvcore/replication/chunk_repair.h"
 #include "kvcore/replication/home.h"
@@ -27,6 +27,7 @@
 #include "kvcore/replication/replicated_primary.h"
 #include "kvcore/replication/service.h"
 #include "kvcore/replication/storage_service.h"
+#include "kvcore/ring/layout.h"
 
 namespace kvfs::node {
 
@@ -38,7 +39,9 @@ struct ClusterNodeOptions {
   replication::HomeOptions home;
   replication::PusherOptions pusher;
   WatchOptions watch;
-  replication::pb::MembersReply members;  // what whoever asks is told
+  // By which the placement was made. Null: whoever asks is told of no members, and nobody's layout
+  // is compared with this one's.
+  std::shared_ptr<const ring::Layout> layout;
   // Who is there; without a Reach the node takes no part in finding that out, and everybody is
   // taken for alive.
   GossipOptions gossip;
@@ -61,16 +64,30 @@ class ClusterNode {
   ClusterNode(const ClusterNode&) = delete;
   ClusterNode& operator=(const ClusterNode&) = delete;
 
+  // What kvfs-admin asks of the node; before Start.
+  using AdminHandler = std::function<Task<Bytes>(Bytes request)>;
+  void SetAdmin(AdminHandler admin) { admin_ = std::move(admin); }
   // Takes requests from now on. Once; not after Close has begun.
   Task<Status> Start(env::MessageBus* bus);
+  // Whether this node was told of the same members as those that answer within `micros`.
+  // kInvalidArgument, saying what differs, if at least as many were told otherwise as were told the
+  // same, this one included: so a stray node does not stop those that are right.
+  Task<Status> CompareLayouts(int64_t micros);
   // Takes no more requests and ends what runs; then makes everything durable.
   Task<Status> Close();
   // The part of it that a dead process needs: what still runs comes to its end.
   Task<void> Stop();
 
   const Identity& identity() const { return identity_; }
+  const env::Env& env() const { return env_; }
+  const replication::Placement* placement() const { return placement_; }
+  // Once it is started.
+  replication::Peers* peers() { return rpc_.get(); }
+  replication::Home* home() { return home_.get(); }
   replication::LocalStore* store() { return &store_; }
   engine::Db* db() { return db_.get(); }
+  env::NodeId self() const { return options_.self; }
+  const ring::Layout* layout() const { return options_.layout.get(); }
   // What this node believes of the others; null without gossip. Once it is started.
   std::shared_ptr<const membership::View> view() const {
     return gossip_ == nullptr ? nullptr : gossip_->view();
@@ -85,11 +102,15 @@ class ClusterNode {
   Task<void> CloseGossip();
   // False: the node is stopping.
   Task<bool> Wait(int64_t micros);
+  Bytes Members() const;
+  Task<Result<Bytes>> AskForMembers(env::NodeId node, int64_t micros);
+  Task<Result<Bytes>> Administer(Bytes request);
   Task<Result<Bytes>> Serve(env::NodeId from, replication::Method method, Bytes body);
 
   const ClusterNodeOptions options_;
   env::Env env_;
   const replication::Placement* const placement_;
+  AdminHandler admin_;
   std::unique_ptr<engine::Db> db_;
   EngineLocalStore store_;
   Identity identity_;

@@ -20,6 +20,11 @@ env::Lane LaneOf(Rpc::Method method) {
              : env::Lane::kRequest;
 }
 
+// What anybody may ask, whatever he takes the cluster for.
+bool NeedsLayout(Rpc::Method method) {
+  return method != Rpc::Method::kMembers && method != Rpc::Method::kAdmin;
+}
+
 Status Stopping() { return {Code::kOutcomeUnknown, "the node is stopping"}; }
 
 }  // namespace
@@ -33,6 +38,24 @@ void Rpc::Start(Handler handler, Notices notices) {
   handler_ = std::move(handler);
   notices_ = std::move(notices);
   env_.bus->SetHandler(self_, [this](env::Message message) { Receive(std::move(message)); });
+}
+
+void Rpc::SetLayout(const ring::LayoutId& layout) {
+  std::lock_guard lock(mutex_);
+  layout_ = layout;
+}
+
+Status Rpc::CheckLayout(env::NodeId from, const pb::RpcHeader& header) const {
+  if (header.layout_hash() == 0 || layout_.hash == 0 || header.layout_hash() == layout_.hash) {
+    return Status::Ok();
+  }
+  if (header.layout_number() != layout_.number) {
+    return Status::Unavailable("the layout of the cluster has changed");
+  }
+  return Status::InvalidArgument(
+      "node " + std::to_string(self_) + " and node " + std::to_string(from) +
+      " were told of different members, zones, weights or replicas: every node must be given the "
+      "same");
 }
 
 Task<void> Rpc::Close() {
@@ -143,6 +166,10 @@ Status Rpc::Send(uint64_t number, const Pending& pending) {
   header.set_sender_life(life_);
   header.set_receiver_life(pending.life);
   header.set_method(static_cast<uint32_t>(pending.method));
+  if (NeedsLayout(pending.method)) {
+    header.set_layout_number(layout_.number);
+    header.set_layout_hash(layout_.hash);
+  }
   env::Message message;
   message.from = self_;
   message.to = pending.to;
@@ -170,11 +197,13 @@ void Rpc::Receive(env::Message message) {
     ReceiveReply(message.from, header, std::move(message.data[0]));
     return;
   }
+  Status refused;
   {
     std::lock_guard lock(mutex_);
     if (closing_) {
       return;
     }
+    refused = CheckLayout(message.from, header);
     if (header.receiver_life() == life_ &&
         !once_.IsFirst(message.from, header.sender_life(), header.number())) {
       return;
@@ -183,6 +212,13 @@ void Rpc::Receive(env::Message message) {
   if (header.receiver_life() != life_) {
     pb::RpcHeader reply;
     reply.set_wrong_life(true);
+    Reply(message.from, header, std::move(reply), {});
+    return;
+  }
+  if (!refused.ok()) {
+    pb::RpcHeader reply;
+    reply.set_code(static_cast<uint32_t>(refused.code()));
+    reply.set_message(refused.message());
     Reply(message.from, header, std::move(reply), {});
     return;
   }

@@ -17,6 +17,7 @@
 #include "kvcore/node/once.h"
 #include "kvcore/proto/rpc.pb.h"
 #include "kvcore/replication/peers.h"
+#include "kvcore/ring/layout.h"
 
 namespace kvfs::node {
 
@@ -31,6 +32,10 @@ class Rpc final : public replication::Peers {
   Rpc(env::Env env, env::NodeId self, uint64_t life);
   ~Rpc() override;
 
+  // By which layout this node chooses whom it asks. From now on requests say so, and those that
+  // were chosen by another are refused: kInvalidArgument where the cluster's members were told
+  // differently, kUnavailable where one of the two has not heard of a change yet.
+  void SetLayout(const ring::LayoutId& layout);
   // Requests are taken from now on; what is told one way is dropped where there is no `notices`.
   void Start(Handler handler, Notices notices = {});
   // Tells a node something, which may be lost, come twice or late. kUnavailable: it was not sent.
@@ -58,6 +63,8 @@ class Rpc final : public replication::Peers {
   void ReceiveReply(env::NodeId from, const pb::RpcHeader& header, Bytes body);
   Task<void> Serve(env::NodeId from, pb::RpcHeader header, Bytes body);
   void Reply(env::NodeId to, const pb::RpcHeader& request, pb::RpcHeader reply, Bytes body);
+  // Whether a request may be carried out here. REQUIRES: mutex_ held.
+  Status CheckLayout(env::NodeId from, const pb::RpcHeader& header) const;
   // A call is over. REQUIRES: mutex_ held.
   void Leave();
   Task<void> CallSelf(Task<Result<Bytes>> task, env::Completion<Result<Bytes>> done);
@@ -71,6 +78,7 @@ class Rpc final : public replication::Peers {
   Notices notices_;   // the same
   std::mutex mutex_;  // guards the rest
   bool closing_ = false;
+  ring::LayoutId layout_;              // hash 0: none
   uint64_t calls_ = 0;                 // under way
   env::Completion<bool> calls_ended_;  // none is, and none will be
   uint64_t last_number_ = 0;

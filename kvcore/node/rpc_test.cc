@@ -151,5 +151,23 @@ TEST_F(RpcTest, ClosingAnswersWhoWaits) {
   EXPECT_EQ(call.TakeValue().status().code(), Code::kOutcomeUnknown);
 }
 
+TEST_F(RpcTest, RequestsByAnotherLayoutAreRefused) {
+  StartOne();
+  StartTwo();
+  one_->SetLayout({.number = 1, .hash = 7});
+  EXPECT_TRUE(Call(2, "hello").ok());  // the other has none to compare with
+  two_->SetLayout({.number = 1, .hash = 8});
+  const auto refused = Call(2, "hello");
+  EXPECT_EQ(refused.status().code(), Code::kInvalidArgument);
+  EXPECT_NE(refused.status().message().find("different members"), std::string::npos);
+  EXPECT_EQ(served_by_two_, 1);
+  // What is asked to find out.
+  EXPECT_TRUE(world_.Run(one_->Call(2, Method::kMembers, "hello", kSecond)).ok());
+  two_->SetLayout({.number = 2, .hash = 9});
+  EXPECT_EQ(Call(2, "hello").status().code(), Code::kUnavailable);
+  one_->SetLayout({.number = 2, .hash = 9});
+  EXPECT_TRUE(Call(2, "hello").ok());
+}
+
 }  // namespace
 }  // namespace kvfs::node

@@ -73,6 +73,7 @@ class SimNodes {
         }
       }
     });
+    rpc_->SetLayout(placement_.layout().id());
     client_ = NewClient();
   }
   ~SimNodes() {
@@ -190,6 +191,7 @@ class SimNodes {
     options.partition_bits = kPartitionBits;
     options.home.page_bytes = 2000;
     options.pusher.tail = 4;
+    options.layout = std::make_shared<const ring::Layout>(placement_.layout());
     if (gossip_) {
       options.reach = &reach_;
       for (const env::NodeId other : Ids(nodes_.size())) {

@@ -29,6 +29,7 @@ enum class Method : uint8_t {
   kSpace = 14,
   kListChunks = 15,
   kMembers = 16,
+  kAdmin = 17,
   kList = 32,
   kRepair = 33,
   kWatch = 48,

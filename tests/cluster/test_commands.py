@@ -1,6 +1,7 @@
 """kvfsd and `kvfs mount --peers` as commands: what they refuse, say and leave."""
 
 import os
+import shutil
 import signal
 import unittest
 
@@ -26,6 +27,7 @@ class Commands(unittest.TestCase):
         good = [binary("kvfsd"), "--data", data, "--node-id", "1"]
         self.refused(good, "--members")
         self.refused(good + ["--members", "1=nowhere"], "'nowhere'")
+        self.refused(good + ["--members", "1=127.0.0.1:7101/rack=a"], "'rack=a'")
         self.refused(good + ["--members", "2=127.0.0.1:7102"], "node 1")
         self.refused(good + ["--members", "1=127.0.0.1:7101", "--replicas", "0"], "replicas")
         self.refused(good + ["--members", "1=127.0.0.1:7101", "--memory", "1"], "memory")
@@ -54,6 +56,30 @@ class Commands(unittest.TestCase):
                       alone.path], "holds a store")
         cluster.start(1)
         cluster.stop(1)
+
+    def test_nodes_that_were_told_different_members(self):
+        cluster = Cluster(3)
+        cluster.start(1).start(2)
+        # Refused while the others are there, whatever it is that differs.
+        other = cluster.command(3)
+        for members, words in (
+                (cluster.members.replace(",2=", "/zone=a,2="), "the zone of node 1"),
+                (cluster.members.replace(",2=", "/weight=3,2="), "the weight of node 1"),
+                (cluster.members + ",4=127.0.0.1:1", "node 4 is a member here, not there")):
+            other[other.index("--members") + 1] = members
+            self.refused(other, "was given other members", words)
+            shutil.rmtree(cluster.data(3))
+        other[other.index("--members") + 1] = cluster.members
+        self.refused(other + ["--replicas", "2"], "the number of replicas")
+        shutil.rmtree(cluster.data(3))
+        cluster.start(3)
+        # And by its own store when they are not.
+        for node in (1, 2, 3):
+            cluster.stop(node)
+        other[other.index("--members") + 1] = cluster.members.replace(",2=", "/zone=a,2=")
+        self.refused(other, "not those that the store was made with", "the zone of node 1")
+        cluster.start(3)
+        cluster.stop(3)
 
     def test_a_daemon_in_the_background(self):
         cluster = Cluster(1).start_all()

@@ -29,7 +29,63 @@ bool ParseNumber(std::string_view text, Number* number) {
   return error == std::errc() && end == text.data() + text.size();
 }
 
+Status Wrong(std::string_view word, const std::string& why) {
+  return Status::InvalidArgument("'" + std::string(word) + "' " + why);
+}
+
+// One of "zone=a", "datacentre=d", "weight=2".
+Status ParseAttribute(std::string_view text, NodeAddress* member) {
+  const size_t equals = text.find('=');
+  const std::string_view name = text.substr(0, equals);
+  const std::string_view value =
+      equals == std::string_view::npos ? std::string_view() : text.substr(equals + 1);
+  if (name == "zone" || name == "datacentre") {
+    KVFS_RETURN_IF_ERROR(CheckPlaceName(value));
+    (name == "zone" ? member->zone : member->datacentre) = value;
+    return Status::Ok();
+  }
+  if (name == "weight") {
+    if (!ParseNumber(value, &member->weight) || member->weight > kMaxNodeWeight) {
+      return Wrong(text, "is not a weight between 0 and 1,000,000");
+    }
+    return Status::Ok();
+  }
+  return Wrong(text, "is none of zone=NAME, datacentre=NAME, weight=NUMBER");
+}
+
+Result<NodeAddress> ParseMember(std::string_view word) {
+  const size_t equals = word.find('=');
+  NodeAddress member;
+  if (equals == std::string_view::npos || !ParseNumber(word.substr(0, equals), &member.node) ||
+      member.node == 0 || member.node >> 63 != 0) {
+    return Wrong(word, "is not NODE=HOST:PORT, with a number from 1 for NODE");
+  }
+  std::string_view rest = word.substr(equals + 1);
+  size_t slash = rest.find('/');
+  member.address = rest.substr(0, slash);
+  KVFS_RETURN_IF_ERROR(CheckAddress(member.address));
+  while (slash != std::string_view::npos) {
+    rest.remove_prefix(slash + 1);
+    slash = rest.find('/');
+    KVFS_RETURN_IF_ERROR(ParseAttribute(rest.substr(0, slash), &member));
+  }
+  return member;
+}
+
 }  // namespace
+
+Status CheckPlaceName(std::string_view name) {
+  const bool letters = std::all_of(name.begin(), name.end(), [](unsigned char c) {
+    return (c >= 'a' && c <= 'z') || (c >= 'A' && c <= 'Z') || (c >= '0' && c <= '9') || c == '.' ||
+           c == '-' || c == '_';
+  });
+  if (name.empty() || name.size() > kMaxPlaceName || !letters) {
+    return Wrong(name,
+                 "is not the name of a zone or datacentre: 1 to 64 letters, digits, '.', "
+                 "'-' or '_'");
+  }
+  return Status::Ok();
+}
 
 Status CheckAddress(std::string_view address) {
   const size_t colon = address.rfind(':');
@@ -46,15 +102,7 @@ Status CheckAddress(std::string_view address) {
 Result<std::vector<NodeAddress>> ParseMembers(std::string_view list) {
   std::vector<NodeAddress> members;
   for (const std::string_view word : Split(list)) {
-    const size_t equals = word.find('=');
-    NodeAddress member;
-    if (equals == std::string_view::npos || !ParseNumber(word.substr(0, equals), &member.node) ||
-        member.node == 0 || member.node >> 63 != 0) {
-      return Status::InvalidArgument("'" + std::string(word) +
-                                     "' is not NODE=HOST:PORT, with a number from 1 for NODE");
-    }
-    member.address = word.substr(equals + 1);
-    KVFS_RETURN_IF_ERROR(CheckAddress(member.address));
+    KVFS_ASSIGN_OR_RETURN(NodeAddress member, ParseMember(word));
     for (const NodeAddress& other : members) {
       if (other.node == member.node || other.address == member.address) {
         return Status::InvalidArgument("'" + std::string(word) +

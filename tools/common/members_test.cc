@@ -12,10 +12,39 @@ TEST(Members, AreParsed) {
   EXPECT_EQ((*members)[1], (NodeAddress{12, "[::1]:7102"}));
 }
 
+TEST(Members, SayWhereTheyStandAndHowMuchTheyTake) {
+  const auto members =
+      ParseMembers("1=h:1/zone=rack-1/weight=4/datacentre=east,2=[::1]:2/weight=0,3=h:3");
+  ASSERT_TRUE(members.ok()) << members.status().ToString();
+  EXPECT_EQ((*members)[0], (NodeAddress{1, "h:1", "rack-1", "east", 4}));
+  EXPECT_EQ((*members)[1], (NodeAddress{2, "[::1]:2", "", "", 0}));
+  EXPECT_EQ((*members)[2], (NodeAddress{3, "h:3", "", "", 1}));
+}
+
 TEST(Members, WhatIsWrongIsNamed) {
-  for (const char* list : {"", "1", "1=", "0=h:1", "x=h:1", "1=h", "1=h:0", "1=h:65536", "1=:1",
-                           "1=h:1,", "1=h:1,1=h:2", "1=h:1,2=h:1", "1=::1:7101",
-                           "9223372036854775808=h:1", "-1=h:1", "1=h:1x"}) {
+  for (const char* list : {"",
+                           "1",
+                           "1=",
+                           "0=h:1",
+                           "x=h:1",
+                           "1=h",
+                           "1=h:0",
+                           "1=h:65536",
+                           "1=:1",
+                           "1=h:1,",
+                           "1=h:1,1=h:2",
+                           "1=h:1,2=h:1",
+                           "1=::1:7101",
+                           "9223372036854775808=h:1",
+                           "-1=h:1",
+                           "1=h:1x",
+                           "1=h:1/",
+                           "1=h:1/zone",
+                           "1=h:1/zone=",
+                           "1=h:1/zone=a b",
+                           "1=h:1/weight=-1",
+                           "1=h:1/weight=1000001",
+                           "1=h:1/rack=a"}) {
     const auto members = ParseMembers(list);
     ASSERT_FALSE(members.ok()) << list;
     EXPECT_EQ(members.status().code(), Code::kInvalidArgument);

@@ -29,6 +29,9 @@ constexpr uint64_t kMinMemory = 64u << 20;
 constexpr uint64_t kMaxMemory = uint64_t{1} << 40;
 constexpr uint64_t kMinCapacity = 256u << 20;
 constexpr uint32_t kMaxReplicas = 16;
+// Nodes that are there answer as soon as they have found this one again: their bus tries every 2 s.
+constexpr int64_t kCompareMicros = 4'000'000;
+constexpr timespec kLookAgain{.tv_sec = 0, .tv_nsec = 100'000'000};
 
 int SchedulerThreads() {
   return static_cast<int>(std::clamp(std::thread::hardware_concurrency(), 2u, 8u));
@@ -99,17 +102,21 @@ class NodeServiceImpl final : public NodeService {
 
   Status Start() {
     KVFS_ASSIGN_OR_RETURN(const Bytes cluster, ClusterIdOf(options_.cluster));
-    std::vector<env::NodeId> nodes;
+    std::vector<ring::Member> members;
     node::ClusterNodeOptions node;
     for (const NodeAddress& member : options_.members) {
-      nodes.push_back(member.node);
-      auto* const proto = node.members.add_members();
-      proto->set_node(member.node);
-      proto->set_address(member.address);
+      ring::Member in_layout;
+      in_layout.node = member.node;
+      in_layout.weight = member.weight;
+      in_layout.zone = member.zone;
+      in_layout.datacentre = member.datacentre;
+      members.push_back(std::move(in_layout));
       membership::Peer peer;
       peer.node = member.node;
       peer.incarnation = 1;
       peer.address = member.address;
+      peer.zone = member.zone;
+      peer.datacentre = member.datacentre;
       if (member.node == options_.node) {
         node.gossip.self = peer;
       }
@@ -117,9 +124,11 @@ class NodeServiceImpl final : public NodeService {
     }
     node.gossip.on_event = LogEvent;
     node.reach = &reach_;
-    KVFS_ASSIGN_OR_RETURN(auto placement,
-                          client::LayoutPlacement::Of(nodes, options_.replicas, kPartitionBits));
+    KVFS_ASSIGN_OR_RETURN(
+        auto placement,
+        client::LayoutPlacement::Of(std::move(members), options_.replicas, kPartitionBits));
     placement_.emplace(std::move(placement));
+    node.layout = std::make_shared<const ring::Layout>(placement_->layout());
     node::NodeOptions store;
     store.memory_bytes = options_.memory_bytes / 2;  // the rest: messages, tables being built
     store.capacity_bytes = options_.capacity_bytes;
@@ -129,8 +138,6 @@ class NodeServiceImpl final : public NodeService {
     node.self = options_.node;
     node.partition_bits = kPartitionBits;
     KVFS_ASSIGN_OR_RETURN(node.home.boot_id, BootId());
-    node.members.set_replicas(options_.replicas);
-    node.members.set_partition_bits(kPartitionBits);
     KVFS_RETURN_IF_ERROR(MakeDirectories(options_.data));
     KVFS_ASSIGN_OR_RETURN(node_, BlockingWait(node::ClusterNode::Open(
                                      std::move(node), env_.env(), options_.data, &*placement_)));
@@ -142,7 +149,9 @@ class NodeServiceImpl final : public NodeService {
     bus.insecure = options_.insecure;
     KVFS_ASSIGN_OR_RETURN(bus_, transport::ZmqMessageBus::Open(std::move(bus), env_.env()));
     reach_.SetBus(bus_.get());
-    return BlockingWait(node_->Start(bus_.get()));
+    KVFS_RETURN_IF_ERROR(BlockingWait(node_->Start(bus_.get())));
+    compared_.emplace(node_->CompareLayouts(kCompareMicros));
+    return Status::Ok();
   }
 
   const std::string& listen_address() const override { return bus_->listen_address(); }
@@ -152,16 +161,29 @@ class NodeServiceImpl final : public NodeService {
     sigemptyset(&signals);
     sigaddset(&signals, SIGTERM);
     sigaddset(&signals, SIGINT);
-    int number = 0;
-    while (sigwait(&signals, &number) != 0) {
+    while (true) {
+      if (sigtimedwait(&signals, nullptr, &kLookAgain) > 0) {
+        spdlog::info("told to stop");
+        return TakeDown();
+      }
+      if (compared_.has_value() && compared_->IsDone()) {
+        const Status compared = compared_->TakeValue();
+        compared_.reset();
+        if (!compared.ok()) {
+          (void)TakeDown().ok();
+          return compared;
+        }
+      }
     }
-    spdlog::info("told to stop");
-    return TakeDown();
   }
 
  private:
   Status TakeDown() {
     Status status = BlockingWait(node_->Close());
+    if (compared_.has_value()) {  // nothing answers any more
+      (void)BlockingWait(std::move(*compared_)).ok();
+      compared_.reset();
+    }
     bus_.reset();
     node_.reset();
     return status;
@@ -173,6 +195,8 @@ class NodeServiceImpl final : public NodeService {
   BusReach reach_;
   std::unique_ptr<node::ClusterNode> node_;
   std::unique_ptr<transport::ZmqMessageBus> bus_;
+  // Whether others were told of the same members; nothing once that is known.
+  std::optional<Task<Status>> compared_;
 };
 
 }  // namespace

@@ -1,24 +1,21 @@
-// ClusterStore: the connection of a mount to a cluster: message bus, requests and replies, and
-// the client on them. The nodes are found through any that answers.
+// ClusterStore: the store of a mount that is a cluster: a connection to it, and the client on that.
 //
 // Owned by the composition root, which closes it before it goes. Thread-safe.
 #pragma once
 
 #include <memory>
-#include <string>
-#include <vector>
 
 #include "kvcore/base/status.h"
 #include "kvcore/client/client.h"
 #include "kvcore/env/env.h"
+#include "tools/cluster/connection.h"
 
 namespace kvfs::tools {
 
 class ClusterStore {
  public:
-  // `peers`: addresses of nodes. kUnavailable: none answers, or no majority.
-  static Result<std::unique_ptr<ClusterStore>> Connect(const std::vector<std::string>& peers,
-                                                       const std::string& cluster, env::Env env);
+  // kUnavailable: none of the peers answers, or no majority of the nodes.
+  static Result<std::unique_ptr<ClusterStore>> Connect(ConnectionOptions options, env::Env env);
   virtual ~ClusterStore() = default;
 
   virtual client::Client* client() = 0;

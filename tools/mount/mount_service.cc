@@ -127,8 +127,10 @@ class MountServiceImpl final : public MountService {
     if (options_.peers.empty()) {
       KVFS_ASSIGN_OR_RETURN(node_, OpenNode(places_, options_, env_.env(), circumstances_.again));
     } else {
-      KVFS_ASSIGN_OR_RETURN(cluster_,
-                            ClusterStore::Connect(options_.peers, options_.cluster, env_.env()));
+      ConnectionOptions connection;
+      connection.peers = options_.peers;
+      connection.cluster = options_.cluster;
+      KVFS_ASSIGN_OR_RETURN(cluster_, ClusterStore::Connect(std::move(connection), env_.env()));
     }
     const std::string log = places_.data_directory + "/kvfs.log";
     if (circumstances_.log_to_file) {
