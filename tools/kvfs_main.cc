@@ -29,6 +29,7 @@ constexpr char kMountFooter[] = R"(Options of -o, separated by commas:
   threads=N             threads that read requests (4)
   entry_timeout=S, attr_timeout=S, negative_timeout=S
                         how long the kernel may keep names, attributes and absent names (86400)
+  lock_lease=S          with --peers: how long locks outlive a mount that was killed (15)
   fsname=NAME           what df and mount show as the source (DIR)
   [no]suid, [no]dev, [no]exec, [a]sync, dirsync, noatime, context=C, fscontext=C, defcontext=C,
   rootcontext=C         as in mount(8)

@@ -78,8 +78,8 @@ Task<void> Open(Request request, FuseServer* server, Ino ino, fuse_file_info fil
   if (reply.ok()) {
     file.fh = reply->handle;
     file.keep_cache = reply->keep_cache;
-    // Whoever only reads has nothing to publish at close, and locks are the kernel's own.
-    file.noflush = (file.flags & O_ACCMODE) == O_RDONLY;
+    // Whoever only reads has nothing to publish at close, and no locks but the kernel's own.
+    file.noflush = (file.flags & O_ACCMODE) == O_RDONLY && !server->options().is_shared;
     if (request.Open(file) != 0) {
       (void)co_await server->vfs().Release(ino, reply->handle);
     }
@@ -173,14 +173,18 @@ void OnWrite(fuse_req_t req, fuse_ino_t ino, const char* data, size_t size, off_
       .Detach();
 }
 
-Task<void> Flush(Request request, FuseServer* server, Ino ino, uint64_t handle) {
+Task<void> Flush(Request request, FuseServer* server, Ino ino, uint64_t handle,
+                 uint64_t lock_owner) {
   Errno error = co_await server->vfs().Flush(ino, handle);
+  if (server->options().is_shared) {  // whoever closes a file has no fcntl locks on it any more
+    co_await server->vfs().DropLocks(ino, lock_owner);
+  }
   request.Error(error);
 }
 
 void OnFlush(fuse_req_t req, fuse_ino_t ino, fuse_file_info* file) {
   auto* server = FuseServer::Of(req);
-  Flush(Request(req, &server->in_flight()), server, ino, file->fh).Detach();
+  Flush(Request(req, &server->in_flight()), server, ino, file->fh, file->lock_owner).Detach();
 }
 
 Task<void> Release(Request request, FuseServer* server, Ino ino, uint64_t handle) {

@@ -74,6 +74,7 @@ fuse_lowlevel_ops Operations() {
   AddNameOps(&ops);
   AddAttrOps(&ops);
   AddFileOps(&ops);
+  AddLockOps(&ops);
   AddDirectoryOps(&ops);
   return ops;
 }
@@ -231,6 +232,7 @@ Status FuseMount::Stop(int64_t deadline_micros) {
     notifier_->Stop();  // first: what it waits for in the kernel is served yet
   }
   EndThreads();
+  server_->vfs().EndLockWaits();
   const auto deadline =
       std::chrono::steady_clock::now() + std::chrono::microseconds(deadline_micros);
   while (server_->in_flight().count() != 0) {

@@ -64,6 +64,7 @@ class Request {
   void Pieces(const iovec* pieces, int count) { fuse_reply_iov(Take(), pieces, count); }
   void StatFs(const struct statvfs& space) { fuse_reply_statfs(Take(), &space); }
   void XattrSize(size_t size) { fuse_reply_xattr(Take(), size); }
+  void Lock(const struct flock& lock) { fuse_reply_lock(Take(), &lock); }
   void Seek(off_t offset) { fuse_reply_lseek(Take(), offset); }
 
   // For the libfuse helpers that lay out directory entries.

@@ -31,7 +31,8 @@ void OnInit(void* userdata, fuse_conn_info* conn) {
   const unsigned wanted = FUSE_CAP_ASYNC_READ | FUSE_CAP_ATOMIC_O_TRUNC | FUSE_CAP_DONT_MASK |
                           FUSE_CAP_POSIX_ACL | FUSE_CAP_READDIRPLUS | FUSE_CAP_READDIRPLUS_AUTO |
                           FUSE_CAP_ASYNC_DIO | FUSE_CAP_CACHE_SYMLINKS |
-                          (options.writeback ? FUSE_CAP_WRITEBACK_CACHE : 0u);
+                          (options.writeback ? FUSE_CAP_WRITEBACK_CACHE : 0u) |
+                          (options.is_shared ? FUSE_CAP_POSIX_LOCKS | FUSE_CAP_FLOCK_LOCKS : 0u);
   // Everything not named is off: among it splicing, which costs two system calls more per request
   // and saves nothing where the bytes end up in memory; export, since an inode that was forgotten
   // cannot be found by number alone; and dropping pages when a file's time changes, since nobody

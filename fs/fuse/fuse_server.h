@@ -58,6 +58,7 @@ class FuseServer {
 void AddNameOps(fuse_lowlevel_ops* ops);       // lookup, create names, remove, rename
 void AddAttrOps(fuse_lowlevel_ops* ops);       // attributes, extended attributes, statfs
 void AddFileOps(fuse_lowlevel_ops* ops);       // open files
+void AddLockOps(fuse_lowlevel_ops* ops);       // flock, fcntl
 void AddDirectoryOps(fuse_lowlevel_ops* ops);  // open directories
 void AddSessionOps(fuse_lowlevel_ops* ops);    // init
 

@@ -226,6 +226,7 @@ Task<Errno> FsckWalk::ReadHome(Ino home, std::string path, HomeFacts* facts) {
         case keys::Tag::kInline:
         case keys::Tag::kXattr:
         case keys::Tag::kBlock:
+        case keys::Tag::kLock:
           facts->dependants[OwnerOf(item.ck)].push_back(item.ck);
           break;
         default:

@@ -71,7 +71,7 @@ class FsckWalk {
   struct HomeFacts {
     bool is_alive = false;
     uint64_t subdirectories = 0;
-    std::map<Ino, std::vector<Bytes>> dependants;  // owner -> keys of c/, l/, x/, p/ items
+    std::map<Ino, std::vector<Bytes>> dependants;  // owner -> keys of c/, l/, x/, p/, k/ items
     std::vector<Ino> records;
   };
 

@@ -96,6 +96,8 @@ std::optional<Ino> ParseOwner(ByteView ck) {
 
 Bytes Inline(Ino ino) { return Tagged(Tag::kInline, ino); }
 
+Bytes Lock(Ino ino) { return Tagged(Tag::kLock, ino); }
+
 Bytes Link(Ino ino, uint64_t link_id) {
   Bytes key = Tagged(Tag::kLink, ino);
   PutBigEndian64(&key, link_id);

@@ -26,6 +26,7 @@ enum class Tag : uint8_t {
   kLink = 0x22,    // l/<ino>/<link id>: pb::Link, from the second link on
   kXattr = 0x23,   // x/<ino>/<name>: value
   kBlock = 0x24,   // p/<ino>/<overlay>/<block>: 4 KiB of an overlay
+  kLock = 0x25,    // k/<ino>: pb::FileLocks
   kIntent = 0x30,  // t/<session>/<sequence>: an operation over two directories
   kHold = 0x40,    // hold/<ino>/<session>: a mount has an unlinked file open
 };
@@ -59,10 +60,12 @@ std::optional<Ino> ParseInode(ByteView ck);
 Bytes Record(InodeRef ref);
 client::ItemKey RecordItem(InodeRef ref);
 
-// Of the keys of what belongs to one inode (i/, c/, l/, x/, p/): which. Nothing if it is too short.
+// Of the keys of what belongs to one inode (i/, c/, l/, x/, p/, k/): which. Nothing if it is too
+// short.
 std::optional<Ino> ParseOwner(ByteView ck);
 
 Bytes Inline(Ino ino);
+Bytes Lock(Ino ino);
 
 Bytes Link(Ino ino, uint64_t link_id);
 Bytes LinkPrefix(Ino ino);

@@ -53,6 +53,7 @@ class OpenFiles {
 struct NamespaceOptions {
   // An orphan's content is kept at least this long for those who have it open elsewhere.
   int64_t orphan_grace_micros = 0;
+  bool is_shared = false;  // with other mounts, which may lock files
 };
 
 struct RenameOutcome {

@@ -91,6 +91,9 @@ Task<FsResult<Removed>> Namespace::DropLink(LoadedInode* file, uint64_t link_id,
   if (!is_wanted && !HasChunks(record)) {
     changes->EraseRecord(*file);
     changes->Erase(file->ref.home, keys::Inline(file->ref.ino));
+    if (options_.is_shared) {
+      changes->Erase(file->ref.home, keys::Lock(file->ref.ino));  // of a mount that has died
+    }
     const Errno erased = co_await EraseXattrs(file, changes);
     if (!erased.ok()) {
       co_return erased;

@@ -30,6 +30,7 @@ struct ReadPiece {
 using ReadPieces = std::vector<ReadPiece>;
 
 struct FileManagerOptions {
+  bool is_shared = false;                   // with other mounts, which may lock files
   uint64_t write_buffer_bytes = 64u << 20;  // over all files; 1 MiB .. 16 GiB
   int64_t max_dirty_micros = 5'000'000;     // 100 ms .. 60 s
   uint64_t chunk_cache_bytes = 64u << 20;   // decompressed chunks; 1 MiB .. 1 TiB

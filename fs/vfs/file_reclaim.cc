@@ -130,6 +130,10 @@ Task<FsResult<bool>> FileManagerImpl::EraseItems(LoadedInode inode,
         txn.writes.push_back(
             {.kind = client::Write::Kind::kErase, .ck = keys::Inline(ref.ino), .value = {}});
       }
+      if (options_.is_shared) {  // of a mount that has died
+        txn.writes.push_back(
+            {.kind = client::Write::Kind::kErase, .ck = keys::Lock(ref.ino), .value = {}});
+      }
       txn.writes.insert(txn.writes.end(), blocks.begin(), blocks.end());
       txn.writes.push_back(EraseRecord(inode));
       txn.work_erases.push_back(OrphanWork(inode.record));

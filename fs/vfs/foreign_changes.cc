@@ -32,6 +32,11 @@ void Understand(Ino home, ByteView ck, ForeignChanges* meaning) {
         meaning->attributes.insert(*ino);
       }
       break;
+    case keys::Tag::kLock:
+      if (const auto ino = keys::ParseOwner(ck)) {
+        meaning->locks.insert(*ino);
+      }
+      break;
     default:
       break;
   }

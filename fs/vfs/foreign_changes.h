@@ -15,6 +15,7 @@ struct ForeignChanges {
   std::set<std::pair<Ino, Bytes>> names;  // (directory, name)
   std::set<Ino> attributes;               // and nothing else of the inode
   std::set<Ino> contents;                 // perhaps the content, and the attributes
+  std::set<Ino> locks;                    // who has locked the file
   std::set<Ino> homes;                    // perhaps anything of what lies under these pks
   bool everything = false;                // perhaps anything
 };

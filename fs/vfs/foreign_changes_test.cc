@@ -28,6 +28,8 @@ TEST(ForeignChanges, KeysAreWhatTheyMean) {
   EXPECT_EQ(Of({keys::Block(kFile, 3, 4)}).contents, std::set<Ino>{kFile});
   EXPECT_EQ(Of({keys::Link(kFile, 3)}).attributes, std::set<Ino>{kFile});
   EXPECT_EQ(Of({keys::Xattr(kFile, "user.a")}).attributes, std::set<Ino>{kFile});
+  EXPECT_EQ(Of({keys::Lock(kFile)}).locks, std::set<Ino>{kFile});
+  EXPECT_TRUE(Of({keys::Lock(kFile)}).attributes.empty());
   const ForeignChanges both = Of({keys::Xattr(kFile, "user.a"), keys::Inode(kFile)});
   EXPECT_TRUE(both.attributes.empty()) << "told once";
   EXPECT_EQ(both.contents, std::set<Ino>{kFile});

@@ -9,11 +9,13 @@
 #include <cstdint>
 #include <memory>
 #include <mutex>
+#include <set>
 #include <unordered_map>
 #include <utility>
 
 #include "fs/meta/types.h"
 #include "fs/vfs/file_manager.h"
+#include "fs/vfs/lock_list.h"
 
 namespace kvfs::fs {
 
@@ -22,6 +24,8 @@ struct OpenFile {
   FileHandle file = 0;  // of the FileManager
   int flags = 0;        // of open(2)
   std::atomic<bool> has_read = false;
+  std::mutex mutex;               // guards `locked_by`
+  std::set<LockOwner> locked_by;  // whoever has locked the file through this handle
 };
 
 class HandleTable {

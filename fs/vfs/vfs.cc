@@ -7,6 +7,16 @@
 
 namespace kvfs::fs {
 
+namespace {
+
+FileManagerOptions FileOptions(const VfsOptions& options) {
+  FileManagerOptions files = options.files;
+  files.is_shared = options.is_shared;
+  return files;
+}
+
+}  // namespace
+
 std::unique_ptr<Vfs> Vfs::Create(const VfsOptions& options, client::Client* client, env::Env env) {
   return std::make_unique<VfsImpl>(options, client, env);
 }
@@ -15,11 +25,16 @@ VfsImpl::VfsImpl(const VfsOptions& options, client::Client* client, env::Env env
     : options_(options),
       client_(client),
       env_(env),
-      files_(FileManager::Create(options.files, client, env)),
+      files_(FileManager::Create(FileOptions(options), client, env)),
       open_set_(env.scheduler, files_.get(), &inodes_),
-      namespace_({.orphan_grace_micros = options.orphan_grace_micros}, client, env, &open_set_),
+      namespace_(
+          {.orphan_grace_micros = options.orphan_grace_micros, .is_shared = options.is_shared},
+          client, env, &open_set_),
       atimes_(options.keeps_atime),
       worker_(env.scheduler, options.work_interval_micros, [this] { return RunWork(); }),
+      locks_(options.is_shared ? std::make_unique<LockManager>(options.locks, client, env)
+                               : nullptr),
+      lock_renewer_(env.scheduler, options.locks.lease_micros / 6, [this] { return RenewLocks(); }),
       background_(env.scheduler) {
   files_->SetHeld([this](Ino ino) { return open_set_.IsOpen(ino) || open_set_.IsKnown(ino); });
 }
@@ -32,6 +47,7 @@ Task<Errno> VfsImpl::Start(Credentials owner) {
   if (options_.is_shared) {
     client_->SetChangeListener(
         [this](const std::vector<client::Change>& changes) { OnChanges(changes); });
+    lock_renewer_.Start();
   }
   worker_.Start();
   co_return 0;
@@ -45,6 +61,10 @@ Task<Errno> VfsImpl::Stop() {
   co_await worker_.Stop();
   co_await WriteAtimes();
   const Errno drained = co_await files_->Drain(/*sync=*/true);
+  if (locks_ != nullptr) {
+    co_await lock_renewer_.Stop();
+    co_await locks_->Close();
+  }
   co_return drained;
 }
 

@@ -10,6 +10,7 @@
 #include <cstdint>
 #include <functional>
 #include <memory>
+#include <optional>
 #include <string>
 #include <vector>
 
@@ -17,6 +18,7 @@
 #include "fs/meta/types.h"
 #include "fs/vfs/file_manager.h"
 #include "fs/vfs/kernel_cache.h"
+#include "fs/vfs/lock_manager.h"
 #include "kvcore/base/task.h"
 #include "kvcore/client/client.h"
 #include "kvcore/env/env.h"
@@ -32,6 +34,7 @@ struct VfsOptions {
   // Others write to the store too: what is remembered of a file is looked at again when it is
   // opened, and the kernel keeps no pages across opens.
   bool is_shared = false;
+  LockOptions locks;  // where it is shared
   // Whether reads move access times (as with relatime).
   bool keeps_atime = true;
 };
@@ -43,6 +46,16 @@ struct NodeReply {
 struct OpenReply {
   uint64_t handle = 0;
   bool keep_cache = false;
+};
+
+// What flock(2) or fcntl(2) asks for. `owner`: the kernel's number for who asks.
+struct LockRequest {
+  uint64_t owner = 0;
+  LockKind kind = LockKind::kPosix;
+  bool exclusive = false;
+  uint64_t begin = 0;
+  uint64_t last = kLastByte;
+  uint32_t pid = 0;
 };
 
 struct CreateReply {
@@ -99,6 +112,19 @@ class Vfs {
   virtual Task<FsResult<uint64_t>> Seek(Ino ino, uint64_t handle, uint64_t offset, int whence) = 0;
   virtual Task<FsResult<uint64_t>> CopyRange(Ino from, uint64_t from_offset, Ino to,
                                              uint64_t to_offset, uint64_t size) = 0;
+
+  // Locks, where others write to the store too; else ENOSYS. Whoever gets one reads what was
+  // published before by whoever had it; what he has written is published when he gives it back. A
+  // lock that forbids this one, or nothing.
+  virtual Task<FsResult<std::optional<FileLock>>> TestLock(Ino ino, LockRequest request) = 0;
+  // `wait` null: EAGAIN instead of waiting. EINTR, ENOLCK. EIO: the owner's locks were lost.
+  virtual Task<Errno> SetLock(Ino ino, uint64_t handle, LockRequest request,
+                              std::shared_ptr<LockWait> wait) = 0;
+  virtual Task<Errno> ClearLock(Ino ino, uint64_t handle, LockRequest request) = 0;
+  // The owner has closed the file. Cheap if he has no lock.
+  virtual Task<void> DropLocks(Ino ino, uint64_t owner) = 0;
+  // Nobody waits for a lock from now on; who does gets EINTR.
+  virtual void EndLockWaits() = 0;
 
   virtual Task<FsResult<uint64_t>> OpenDirectory(Ino ino) = 0;
   // From just after `cookie` (0: from the start, with "." and ".." first) until the sink is full.

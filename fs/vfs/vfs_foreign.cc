@@ -43,6 +43,14 @@ void VfsImpl::OnChanges(const std::vector<client::Change>& changes) {
       }
     }
   }
+  if (locks_ != nullptr) {
+    for (const Ino ino : meaning->locks) {
+      locks_->Changed(ino);
+    }
+    if (!meaning->homes.empty() || meaning->everything) {
+      locks_->ChangedAny();
+    }
+  }
   for (const Ino ino : meaning->attributes) {
     ForgetAttributes(ino);
   }

@@ -58,6 +58,13 @@ class VfsImpl final : public Vfs {
   Task<FsResult<uint64_t>> CopyRange(Ino from, uint64_t from_offset, Ino to, uint64_t to_offset,
                                      uint64_t size) override;
 
+  Task<FsResult<std::optional<FileLock>>> TestLock(Ino ino, LockRequest request) override;
+  Task<Errno> SetLock(Ino ino, uint64_t handle, LockRequest request,
+                      std::shared_ptr<LockWait> wait) override;
+  Task<Errno> ClearLock(Ino ino, uint64_t handle, LockRequest request) override;
+  Task<void> DropLocks(Ino ino, uint64_t owner) override;
+  void EndLockWaits() override;
+
   Task<FsResult<uint64_t>> OpenDirectory(Ino ino) override;
   Task<Errno> ReadDirectory(Ino ino, uint64_t handle, uint64_t cookie, bool with_attrs,
                             DirSink sink) override;
@@ -103,6 +110,10 @@ class VfsImpl final : public Vfs {
   void ForgetPages(Ino ino, std::function<void()> done);
   void ForgetAttributes(Ino ino);
 
+  // All that was locked through the handle.
+  Task<void> DropLocksOf(OpenFile* file);
+  Task<void> RenewLocks();
+
   // The periodic job: the work index, and access times.
   Task<void> RunWork();
   Task<void> WriteAtimes();
@@ -117,6 +128,8 @@ class VfsImpl final : public Vfs {
   HandleTable handles_;
   AtimeQueue atimes_;
   Periodic worker_;
+  const std::unique_ptr<LockManager> locks_;  // null unless it is shared
+  Periodic lock_renewer_;
   std::mutex kernel_mutex_;  // held while it is called
   KernelCache* kernel_ = nullptr;
   BackgroundWork background_;

@@ -90,9 +90,9 @@ class Cluster:
         if code != 0:
             raise AssertionError(f"node {node} ended with {code}:\n{self.tail(node)}")
 
-    def mount(self, name="mnt", timeout=60):
+    def mount(self, name="mnt", timeout=60, options=()):
         """A mount of the cluster, below its directory."""
         base = os.path.join(self.base, name)
         os.makedirs(base, exist_ok=True)
         mount = harness.Mount(base=base)
-        return mount.start("--peers", self.peers, "--cluster", self.name, timeout=timeout)
+        return mount.start("--peers", self.peers, "--cluster", self.name, *options, timeout=timeout)

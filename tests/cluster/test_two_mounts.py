@@ -1,8 +1,14 @@
 """Two mounts of one cluster: each sees at once what the other does, and they exclude each other."""
 
 import errno
+import fcntl
 import os
+import sqlite3
 import statistics
+import struct
+import subprocess
+import sys
+import threading
 import time
 import unittest
 
@@ -25,6 +31,8 @@ class TwoMounts(unittest.TestCase):
         for child in cls.cluster.children.values():
             child.kill()
             child.wait(30)
+        cls.one.kill()
+        cls.two.kill()
         harness.tear_down(cls.cluster.base)
 
     def setUp(self):
@@ -118,6 +126,187 @@ class SeeingEachOther(TwoMounts):
         with self.assertRaises(OSError) as caught:
             os.close(os.open("x", os.O_CREAT | os.O_WRONLY, dir_fd=inside))
         self.assertIn(caught.exception.errno, (errno.ENOENT, errno.ESTALE))
+
+
+F_OFD_SETLK = 37  # of <fcntl.h>; Python's module has no name for it before 3.13
+
+
+def ofd_lock(fd, kind, start, length):
+    fcntl.fcntl(fd, F_OFD_SETLK, struct.pack("hhqqi4x", kind, os.SEEK_SET, start, length, 0))
+
+
+def is_refused(function, *arguments):
+    try:
+        function(*arguments)
+    except OSError as error:
+        if error.errno not in (errno.EAGAIN, errno.EACCES):
+            raise
+        return True
+    return False
+
+
+# Adds 1 to the number in a file, again and again, keeping the file open. Arguments: path, times.
+COUNT = """
+import fcntl, os, sys
+fd = os.open(sys.argv[1], os.O_RDWR)
+for _ in range(int(sys.argv[2])):
+    fcntl.lockf(fd, fcntl.LOCK_EX, 20, 0)
+    number = int(os.pread(fd, 20, 0) or b"0")
+    os.pwrite(fd, b"%020d" % (number + 1), 0)
+    fcntl.lockf(fd, fcntl.LOCK_UN, 20, 0)
+"""
+
+# The same in a database. Arguments: path, times.
+COUNT_IN_DATABASE = """
+import sqlite3, sys
+database = sqlite3.connect(sys.argv[1], timeout=120, isolation_level=None)
+for _ in range(int(sys.argv[2])):
+    database.execute("BEGIN IMMEDIATE")
+    (number,) = database.execute("SELECT number FROM counter").fetchone()
+    database.execute("UPDATE counter SET number = ?", (number + 1,))
+    database.execute("INSERT INTO log VALUES (?, ?)", (number + 1, "x" * 500))
+    database.execute("COMMIT")
+"""
+
+
+class ExcludingEachOther(TwoMounts):
+    def make(self, name, content=b""):
+        """A file that both mounts know."""
+        with open(self.here(name), "wb") as file:
+            file.write(content)
+        self.until(lambda: os.path.exists(self.there(name)))
+        return self.here(name), self.there(name)
+
+    def open(self, path, flags=os.O_RDWR):
+        fd = os.open(path, flags)
+        self.addCleanup(self.close, fd)
+        return fd
+
+    @staticmethod
+    def close(fd):
+        try:
+            os.close(fd)
+        except OSError:
+            pass  # the test has closed it
+
+    def run_all(self, script, arguments):
+        children = [subprocess.Popen([sys.executable, "-c", script, *map(str, each)],
+                                     stdout=subprocess.PIPE, stderr=subprocess.STDOUT, text=True)
+                    for each in arguments]
+        for child in children:
+            output, _ = child.communicate(timeout=300)
+            self.assertEqual(child.returncode, 0, output)
+
+    def test_flock_command(self):
+        here, there = self.make("lock")
+        holder = subprocess.Popen(["flock", here, "cat"], stdin=subprocess.PIPE)
+        try:
+            self.until(lambda: subprocess.run(["flock", "-n", there, "true"]).returncode == 1)
+            waiter = subprocess.Popen(["flock", there, "true"])
+            interrupted = subprocess.Popen(["flock", there, "true"])
+            time.sleep(1)
+            self.assertIsNone(waiter.poll())
+            interrupted.terminate()
+            interrupted.wait(10)
+        finally:
+            holder.communicate(timeout=30)
+        began = time.monotonic()
+        self.assertEqual(waiter.wait(30), 0)
+        print(f"who waits on the other mount has the lock after {(time.monotonic() - began) * 1000:.1f} ms",
+              flush=True)
+        self.assertEqual(subprocess.run(["flock", "-n", here, "true"]).returncode, 0)
+
+    def test_ranges(self):
+        here, there = self.make("ranges")
+        one, two = self.open(here), self.open(there)
+        fcntl.lockf(one, fcntl.LOCK_EX | fcntl.LOCK_NB, 10, 0)
+        fcntl.lockf(two, fcntl.LOCK_EX | fcntl.LOCK_NB, 10, 10)
+        self.assertTrue(is_refused(fcntl.lockf, two, fcntl.LOCK_SH | fcntl.LOCK_NB, 1, 9))
+        self.assertTrue(is_refused(fcntl.lockf, one, fcntl.LOCK_EX | fcntl.LOCK_NB, 0, 5))
+        fcntl.lockf(one, fcntl.LOCK_SH | fcntl.LOCK_NB, 10, 0)
+        fcntl.lockf(two, fcntl.LOCK_SH | fcntl.LOCK_NB, 1, 9)
+        self.assertTrue(is_refused(fcntl.lockf, one, fcntl.LOCK_EX | fcntl.LOCK_NB, 10, 0))
+        # Whoever closes a file has no lock on it any more, whatever else he has it open as.
+        os.close(self.open(there, os.O_RDONLY))
+        fcntl.lockf(one, fcntl.LOCK_EX | fcntl.LOCK_NB, 0, 0)
+        os.close(self.open(here, os.O_RDONLY))
+        fcntl.lockf(two, fcntl.LOCK_EX | fcntl.LOCK_NB, 0, 0)
+
+    def test_locks_of_open_files(self):
+        here, there = self.make("ofd")
+        one, again, two = self.open(here), self.open(here), self.open(there)
+        ofd_lock(one, fcntl.F_WRLCK, 0, 10)
+        self.assertTrue(is_refused(ofd_lock, again, fcntl.F_WRLCK, 5, 1))
+        self.assertTrue(is_refused(ofd_lock, two, fcntl.F_RDLCK, 5, 1))
+        os.close(again)
+        self.assertTrue(is_refused(ofd_lock, two, fcntl.F_RDLCK, 5, 1))
+        os.close(one)
+        ofd_lock(two, fcntl.F_WRLCK, 0, 0)
+
+    def test_one_of_all_makes_a_name(self):
+        made = []
+
+        def make(path):
+            for number in range(50):
+                try:
+                    os.close(os.open(path(f"name{number}"), os.O_CREAT | os.O_EXCL))
+                    made.append(number)
+                except FileExistsError:
+                    pass
+
+        makers = [threading.Thread(target=make, args=(path,))
+                  for path in (self.here, self.there, self.here, self.there)]
+        for maker in makers:
+            maker.start()
+        for maker in makers:
+            maker.join(120)
+        self.assertEqual(sorted(made), list(range(50)))
+
+    def test_a_counter(self):
+        here, there = self.make("counter", b"0" * 20)
+        times = 40
+        self.run_all(COUNT, [(path, times) for path in (here, there, here, there)])
+        for path in (here, there):
+            with open(path, "rb") as file:
+                self.assertEqual(int(file.read()), 4 * times)
+
+    def test_a_database(self):
+        here, there = self.here("base"), self.there("base")
+        with sqlite3.connect(here) as database:
+            database.execute("CREATE TABLE counter (number)")
+            database.execute("CREATE TABLE log (number, text)")
+            database.execute("INSERT INTO counter VALUES (0)")
+        database.close()
+        self.until(lambda: os.path.exists(there))
+        times = 25
+        self.run_all(COUNT_IN_DATABASE, [(path, times) for path in (here, there, here, there)])
+        for path in (here, there):
+            database = sqlite3.connect(path)
+            self.assertEqual(database.execute("PRAGMA integrity_check").fetchall(), [("ok",)])
+            self.assertEqual(database.execute("SELECT number FROM counter").fetchall(), [(4 * times,)])
+            self.assertEqual(database.execute("SELECT count(DISTINCT number) FROM log").fetchall(),
+                             [(4 * times,)])
+            database.close()
+
+    def test_a_killed_mount_releases_after_its_lease(self):
+        lease = 5
+        third = self.cluster.mount("third", options=("-o", f"lock_lease={lease}"))
+        here, _ = self.make("lock")
+        path = os.path.join(third.path, self.dir, "lock")
+        holder = subprocess.Popen(["flock", path, "cat"], stdin=subprocess.PIPE)
+        try:
+            self.until(lambda: subprocess.run(["flock", "-n", here, "true"]).returncode == 1)
+            time.sleep(2 * lease)  # it is renewed
+            self.assertEqual(subprocess.run(["flock", "-n", here, "true"]).returncode, 1)
+            third.kill()
+            taken = self.until(lambda: subprocess.run(["flock", "-n", here, "true"]).returncode == 0)
+        finally:
+            holder.kill()
+            holder.communicate(timeout=30)
+        print(f"the lock of a killed mount is free after {taken:.1f} s, its lease being {lease} s",
+              flush=True)
+        self.assertGreater(taken, lease * 0.6)  # it was renewed at most a third before
+        self.assertLess(taken, lease + 3)
 
 
 if __name__ == "__main__":

@@ -71,6 +71,15 @@ Status ParseValue(std::string_view word, std::string_view key, std::string_view 
   if (key == "attr_timeout") {
     return ParseSeconds(word, value, &options->fuse.attr_seconds);
   }
+  if (key == "lock_lease") {
+    double seconds = 0;
+    KVFS_RETURN_IF_ERROR(ParseSeconds(word, value, &seconds));
+    if (seconds < 3 || seconds > 3600) {
+      return Status::InvalidArgument("'" + std::string(word) + "': between 3 and 3600 seconds");
+    }
+    options->lock_lease_micros = static_cast<int64_t>(seconds * 1e6);
+    return Status::Ok();
+  }
   if (key == "threads") {
     uint32_t threads = 0;
     const auto [end, error] = std::from_chars(value.data(), value.data() + value.size(), threads);

@@ -19,8 +19,9 @@ struct MountOptions {
   uint64_t memory_bytes = 512u << 20;  // 64 MiB .. 1 TiB
   bool read_only = false;
   bool nonempty = false;
-  bool no_atime = false;    // reads move no access times
-  bool supervised = false;  // a supervisor is the parent of this process
+  int64_t lock_lease_micros = 15'000'000;  // of the locks of a mount of a cluster; 3 s .. 1 h
+  bool no_atime = false;                   // reads move no access times
+  bool supervised = false;                 // a supervisor is the parent of this process
   bool allow_other = false;
   bool default_permissions = false;
   std::vector<std::string> kernel;  // passed on to mount(2) as they are

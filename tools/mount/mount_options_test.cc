@@ -66,6 +66,13 @@ TEST(MountOptions, NamesTheWordItDoesNotKnow) {
   EXPECT_THAT(Refusal("threads=0"), HasSubstr("threads=0"));
   EXPECT_THAT(Refusal("attr_timeout=-1"), HasSubstr("attr_timeout=-1"));
   EXPECT_THAT(Refusal("data="), HasSubstr("data="));
+  EXPECT_THAT(Refusal("lock_lease=2"), HasSubstr("lock_lease=2"));
+  EXPECT_THAT(Refusal("lock_lease=3601"), HasSubstr("3600"));
+}
+
+TEST(MountOptions, HowLongLocksOutliveAMount) {
+  EXPECT_EQ(MountOptions().lock_lease_micros, 15'000'000);
+  EXPECT_EQ(Parsed("lock_lease=4.5").lock_lease_micros, 4'500'000);
 }
 
 TEST(MountOptions, Bounds) {

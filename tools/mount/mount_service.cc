@@ -71,6 +71,8 @@ fs::VfsOptions ToVfsOptions(const MountOptions& options) {
   vfs.keeps_atime = !options.read_only && !options.no_atime;
   if (!options.peers.empty()) {
     vfs.is_shared = true;
+    vfs.locks.lease_micros = options.lock_lease_micros;
+    vfs.locks.warn = [](const std::string& text) { spdlog::warn("{}", text); };
     vfs.orphan_grace_micros = kClusterOrphanMicros;
     vfs.work_interval_micros = kClusterWorkMicros;
   }
