@@ -59,6 +59,7 @@ ClusterClient::ClusterClient(ClusterClientOptions options, Bytes cluster_id, Par
     : options_(options),
       parts_(std::move(parts)),
       session_(NonZero(parts_.random)),
+      branched_(options.branched),
       hybrid_clock_(kMaxClockLeadMillis),
       peers_(options.health, parts_.peers, parts_.placement, parts_.clock),
       coordinator_(WithPartitionBits(options.coordinator, options.partition_bits), &peers_, &peers_,
@@ -70,7 +71,8 @@ ClusterClient::ClusterClient(ClusterClientOptions options, Bytes cluster_id, Par
                 .peers = &peers_,
                 .clock = parts_.clock,
                 .scheduler = parts_.scheduler}),
-      allocating_(parts_.scheduler) {
+      allocating_(parts_.scheduler),
+      tasks_(parts_.scheduler) {
   info_.cluster_id = std::move(cluster_id);
   info_.partition_bits = options.partition_bits;
   info_.storage_epoch = session_;
@@ -93,6 +95,7 @@ void ClusterClient::SetChangeListener(ChangeListener listener) {
 }
 
 Task<void> ClusterClient::Close() {
+  co_await tasks_.Drain();
   co_await watcher_.Close();
   co_await chunks_.Close();
   co_await coordinator_.Close();
@@ -101,8 +104,7 @@ Task<void> ClusterClient::Close() {
 Task<Status> ClusterClient::LoadInfo() {
   const int64_t deadline = Deadline();
   while (true) {
-    ItemKey key(kClusterPk, kInfoCk);
-    KVFS_CO_ASSIGN_OR_RETURN(const auto item, co_await Get(std::move(key)));
+    KVFS_CO_ASSIGN_OR_RETURN(const auto item, co_await ReadCluster(kInfoCk, deadline, true));
     if (item.has_value()) {
       pb::ClusterInfo info;
       if (!info.ParseFromString(item->value()) || info.chunk_bytes() < 4096 ||
@@ -121,7 +123,11 @@ Task<Status> ClusterClient::LoadInfo() {
     txn.pk = kClusterPk;
     txn.asserts.push_back({Assert::Kind::kAbsent, kInfoCk, {}});
     txn.writes.push_back({Write::Kind::kPut, kInfoCk, info.SerializeAsString()});
-    const auto made = co_await SubmitOne(std::move(txn), true, deadline);
+    // What one side made up would not be what the other did.
+    const OpId op = NewOp();
+    const auto made = co_await coordinator_.Submit(std::move(txn), op, true, true,
+                                                   std::max<int64_t>(Left(deadline), 1));
+    Settle(op);
     if (!made.status.ok() && made.status.code() != Code::kConflict) {
       co_return made.status;
     }
@@ -138,6 +144,46 @@ HybridTime ClusterClient::Now() { return hybrid_clock_.Now(parts_.clock->WallNan
 
 // ---- reads -----------------------------------------------------------------
 
+Task<Result<std::optional<Item>>> ClusterClient::ReadCluster(Bytes ck, int64_t deadline,
+                                                             bool available) {
+  std::vector<Bytes> cks(1, std::move(ck));
+  auto items =
+      co_await coordinator_.Read(kClusterPk, std::move(cks), Left(deadline),
+                                 replication::ReadLevel::kQuorum, available && options_.available);
+  if (!items.ok()) {
+    co_return items.status();
+  }
+  co_return std::move((*items)[0]);
+}
+
+Task<void> ClusterClient::MergeIfBranched(Bytes pk, int64_t deadline) {
+  if (!branched_.Has(pk)) {
+    co_return;
+  }
+  const Status merged = co_await coordinator_.MergeNow(
+      pk, std::max<int64_t>(std::min(Left(deadline), options_.merge_micros), 1));
+  if (!merged.ok()) {
+    co_return;  // no majority yet, and so it is asked for no more than before
+  }
+  std::lock_guard lock(ops_mutex_);
+  for (const uint64_t sequence : branched_.Merged(pk)) {
+    open_ops_.erase(sequence);
+  }
+}
+
+Task<Result<pb::ReadReply>> ClusterClient::Query(pb::ReadRequest request, int64_t deadline,
+                                                 bool available) {
+  Bytes pk = request.pk();
+  co_await MergeIfBranched(pk, deadline);
+  auto reply =
+      co_await coordinator_.Query(std::move(request), Left(deadline),
+                                  replication::ReadLevel::kQuorum, available && options_.available);
+  if (reply.ok() && reply->degraded()) {
+    branched_.Note(pk);
+  }
+  co_return reply;
+}
+
 Task<Result<pb::ReadReply>> ClusterClient::ReadPk(pb::ReadRequest request, int64_t deadline) {
   watcher_.Used(request.pk());
   pb::Range* const intents = request.add_ranges();
@@ -146,8 +192,7 @@ Task<Result<pb::ReadReply>> ClusterClient::ReadPk(pb::ReadRequest request, int64
   intents->set_limit(kMaxIntents);
   while (true) {
     pb::ReadRequest copy = request;
-    KVFS_CO_ASSIGN_OR_RETURN(pb::ReadReply reply,
-                             co_await coordinator_.Query(std::move(copy), Left(deadline)));
+    KVFS_CO_ASSIGN_OR_RETURN(pb::ReadReply reply, co_await Query(std::move(copy), deadline));
     if (reply.pages_size() != request.ranges_size()) {
       co_return Status::InvalidArgument("reply of a peer: another number of ranges");
     }
@@ -324,6 +369,12 @@ Task<Status> ClusterClient::Sync() {
   if (last.ok()) {
     co_return last;
   }
+  if (options_.available && !synced.empty()) {
+    // What was taken in without a majority is where it was taken in. What the others have comes to
+    // their disks when they are there again, or a moment after it was written.
+    has_unsynced_chunks_ = true;
+    co_return Status::Ok();
+  }
   for (uint32_t partition = 0; partition >> options_.partition_bits == 0; ++partition) {
     const std::vector<env::NodeId> homes = parts_.placement->HomesOf(partition);
     const auto have = std::count_if(homes.begin(), homes.end(), [&](env::NodeId home) {
@@ -337,26 +388,24 @@ Task<Status> ClusterClient::Sync() {
   co_return Status::Ok();
 }
 
-Task<Result<uint64_t>> ClusterClient::AllocateInode() {
-  auto guard = co_await allocating_.Lock();
+// Never without a majority: two sides would give the same numbers out.
+Task<Result<ClusterClient::InodeBlock>> ClusterClient::TakeInodeBlock() {
   const int64_t deadline = Deadline();
-  while (next_inode_ >= end_inode_) {
-    std::vector<Bytes> cks(1, kInodesCk);
-    KVFS_CO_ASSIGN_OR_RETURN(const auto items,
-                             co_await GetOfPk(kClusterPk, std::move(cks), deadline));
+  while (true) {
+    KVFS_CO_ASSIGN_OR_RETURN(const auto item, co_await ReadCluster(kInodesCk, deadline, false));
     uint64_t first = kFirstInode;
     Txn txn;
     txn.pk = kClusterPk;
     Assert unchanged;
     unchanged.kind = Assert::Kind::kVersion;
     unchanged.ck = kInodesCk;
-    if (items[0].has_value()) {
+    if (item.has_value()) {
       pb::InodeCounter counter;
-      if (!counter.ParseFromString(items[0]->value()) || counter.next() < kFirstInode) {
+      if (!counter.ParseFromString(item->value()) || counter.next() < kFirstInode) {
         co_return Status::Corruption("the counter of inode numbers: malformed");
       }
       first = counter.next();
-      unchanged.version = items[0]->version;
+      unchanged.version = item->version;
     }
     if (first >= (uint64_t{1} << 53) - options_.inode_block) {
       co_return Status::NoSpace("all inode numbers are used up");
@@ -365,15 +414,60 @@ Task<Result<uint64_t>> ClusterClient::AllocateInode() {
     next.set_next(first + options_.inode_block);
     txn.asserts.push_back(std::move(unchanged));
     txn.writes.push_back({Write::Kind::kPut, kInodesCk, next.SerializeAsString()});
-    const auto taken = co_await SubmitOne(std::move(txn), true, deadline);
+    const OpId op = NewOp();
+    const auto taken = co_await coordinator_.Submit(std::move(txn), op, true, true,
+                                                    std::max<int64_t>(Left(deadline), 1));
+    Settle(op);
     if (taken.status.ok()) {
-      next_inode_ = first;
-      end_inode_ = first + options_.inode_block;
-    } else if (taken.status.code() != Code::kConflict) {
+      co_return InodeBlock{first, first + options_.inode_block};
+    }
+    if (taken.status.code() != Code::kConflict) {
       co_return taken.status;
     }
   }
-  co_return next_inode_++;
+}
+
+Task<void> ClusterClient::RefillInodes() {
+  auto guard = co_await allocating_.Lock();
+  const auto block = co_await TakeInodeBlock();
+  if (block.ok()) {
+    std::lock_guard lock(inodes_mutex_);
+    spare_inodes_ = *block;
+  }
+  is_refilling_ = false;
+}
+
+Task<Result<uint64_t>> ClusterClient::AllocateInode() {
+  const auto try_take = [this](uint64_t* number) {
+    bool refill = false;
+    {
+      std::lock_guard lock(inodes_mutex_);
+      if (inodes_.next == inodes_.end) {
+        inodes_ = std::exchange(spare_inodes_, InodeBlock());
+      }
+      if (inodes_.next == inodes_.end) {
+        return false;
+      }
+      *number = inodes_.next++;
+      refill = inodes_.end - inodes_.next <= options_.inode_block / 2 &&
+               spare_inodes_.next == spare_inodes_.end;
+    }
+    if (refill && !is_refilling_.exchange(true)) {
+      tasks_.Start(RefillInodes());
+    }
+    return true;
+  };
+  uint64_t number = 0;
+  if (try_take(&number)) {
+    co_return number;
+  }
+  auto guard = co_await allocating_.Lock();
+  while (!try_take(&number)) {
+    KVFS_CO_ASSIGN_OR_RETURN(const InodeBlock block, co_await TakeInodeBlock());
+    std::lock_guard lock(inodes_mutex_);
+    inodes_ = block;
+  }
+  co_return number;
 }
 
 Task<Result<std::vector<WorkItem>>> ClusterClient::DueWork(int64_t now_millis, uint32_t limit) {

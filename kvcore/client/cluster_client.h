@@ -14,6 +14,7 @@
 #include <set>
 #include <vector>
 
+#include "kvcore/client/branched_pks.h"
 #include "kvcore/client/chunk_client.h"
 #include "kvcore/client/client.h"
 #include "kvcore/client/guarded_peers.h"
@@ -22,6 +23,7 @@
 #include "kvcore/env/async_mutex.h"
 #include "kvcore/env/clock.h"
 #include "kvcore/env/random.h"
+#include "kvcore/env/task_set.h"
 #include "kvcore/replication/coordinator.h"
 #include "kvcore/versioning/hybrid_clock.h"
 
@@ -34,7 +36,14 @@ struct ClusterClientOptions {
   int64_t timeout_micros = 30'000'000;  // of one operation
   int64_t patience_micros = 300'000;    // with a commit of somebody else that is not decided
   int64_t retry_micros = 10'000;        // before looking at it again
-  uint64_t inode_block = 4096;          // numbers taken from the cluster at a time
+  // Goes on where no majority answers, with what a home can do alone: what was done so is merged
+  // later. False: kUnavailable then.
+  bool available = true;
+  BranchedPksOptions branched;
+  // Numbers taken from the cluster at a time: enough for a long time without a majority, which no
+  // new ones can be had of. 2 .. 2^32.
+  uint64_t inode_block = 1u << 20;
+  int64_t merge_micros = 5'000'000;  // what homes get to merge their branches of a pk
   membership::PeerHealth::Options health{.failures_to_avoid = 2, .most_retry_micros = 1'000'000};
   replication::CoordinatorOptions coordinator{.read_micros = 1'000'000};
   ChunkClientOptions chunks;
@@ -77,8 +86,13 @@ class ClusterClient final : public Client {
 
  private:
   using ReadReply = replication::pb::ReadReply;
-  // Intents that were met and not decided: since when, by clustering key.
-  using Undecided = std::map<Bytes, int64_t>;
+  // Intents that were met and not decided, by clustering key.
+  struct Undecided {
+    std::map<Bytes, int64_t> since;
+    // No majority answers for the pk that they are in. They stay for who can decide them, and what
+    // is done meanwhile is done beside them.
+    bool beside = false;
+  };
   enum class Decision : uint8_t { kOpen, kHappened, kAborted };
 
   ClusterClient(ClusterClientOptions options, Bytes cluster_id, Parts parts);
@@ -91,6 +105,16 @@ class ClusterClient final : public Client {
   uint64_t SettledBelow();
   Task<void> Pause();
 
+  // The coordinator's, that go on without a majority where this client may, and see to it that it
+  // reads what it wrote then.
+  Task<Result<ReadReply>> Query(replication::pb::ReadRequest request, int64_t deadline,
+                                bool available = true);
+  Task<CommitResult> SubmitAs(Txn txn, OpId op, bool sync, int64_t deadline,
+                              const Undecided* undecided = nullptr);
+  // What was taken into branches of the pk is merged, if that can be.
+  Task<void> MergeIfBranched(Bytes pk, int64_t deadline);
+
+  Task<Result<std::optional<Item>>> ReadCluster(Bytes ck, int64_t deadline, bool available);
   // What is asked for as it is when nothing that has happened is still to be written there. The
   // request's own ranges keep their pages; the intents met are not among them.
   Task<Result<ReadReply>> ReadPk(replication::pb::ReadRequest request, int64_t deadline);
@@ -103,9 +127,9 @@ class ClusterClient final : public Client {
   // One attempt. Nothing: somebody else is changing a pk; which was seen to.
   Task<std::optional<CommitResult>> TryMany(const std::vector<Txn>* txns, bool sync,
                                             int64_t deadline, Undecided* undecided);
-  Task<CommitResult> SubmitAs(Txn txn, OpId op, bool sync, int64_t deadline);
-  // Under a name of its own, which is settled when this returns.
-  Task<CommitResult> SubmitOnce(Txn txn, bool sync, int64_t deadline);
+  // Under a name of its own, which is settled when this returns, or when it is merged.
+  Task<CommitResult> SubmitOnce(Txn txn, bool sync, int64_t deadline,
+                                const Undecided* undecided = nullptr);
   Task<void> WithdrawAll(const std::vector<Txn>* txns, OpId op, int64_t deadline);
   // Carries out what has happened and takes away what has not of the intents in the pk; what is
   // open is waited for, and aborted when that has gone on for too long.
@@ -125,15 +149,26 @@ class ClusterClient final : public Client {
   std::mutex ops_mutex_;  // guards the two below
   uint64_t last_sequence_ = 0;
   std::set<uint64_t> open_ops_;  // that are not settled
+  BranchedPks branched_;
   std::atomic<bool> has_unsynced_chunks_{false};
   versioning::HybridClock hybrid_clock_;
   GuardedPeers peers_;
   replication::Coordinator coordinator_;
   ChunkClient chunks_;
   Watcher watcher_;
-  env::AsyncMutex allocating_;  // guards the two below
-  uint64_t next_inode_ = 0;
-  uint64_t end_inode_ = 0;
+  // A block of numbers of which nobody else has any.
+  struct InodeBlock {
+    uint64_t next = 0;
+    uint64_t end = 0;
+  };
+  Task<Result<InodeBlock>> TakeInodeBlock();
+  Task<void> RefillInodes();
+  env::AsyncMutex allocating_;  // one block at a time; taken before inodes_mutex_
+  std::mutex inodes_mutex_;     // guards the two below
+  InodeBlock inodes_;
+  InodeBlock spare_inodes_;  // taken when half of the others had been given out
+  std::atomic<bool> is_refilling_{false};
+  env::TaskSet tasks_;
 };
 
 }  // namespace kvfs::client

@@ -57,7 +57,7 @@ Task<CommitResult> ClusterClient::Submit(Commit commit) {
   if (!commit.txns.empty() && !(commit.chunks.empty() && commit.drops.empty())) {
     pb::ReadRequest request;
     request.set_pk(commit.txns[0].pk);
-    const auto now = co_await coordinator_.Query(std::move(request), Left(deadline));
+    const auto now = co_await Query(std::move(request), deadline);
     if (!now.ok()) {
       co_return Failed(now.status());
     }
@@ -85,23 +85,38 @@ Task<CommitResult> ClusterClient::Submit(Commit commit) {
   } else if (commit.txns.size() > 1) {
     result = co_await SubmitMany(std::move(commit.txns), commit.sync, deadline);
   }
-  if (result.status.ok() && !commit.drops.empty()) {
+  // Without a majority nothing goes: what the other side has may refer to it.
+  if (result.status.ok() && !result.degraded && !commit.drops.empty()) {
     co_await chunks_.Drop(std::move(commit.drops), drop_stamp);
   }
   co_return result;
 }
 
-Task<CommitResult> ClusterClient::SubmitAs(Txn txn, OpId op, bool sync, int64_t deadline) {
+Task<CommitResult> ClusterClient::SubmitAs(Txn txn, OpId op, bool sync, int64_t deadline,
+                                           const Undecided* undecided) {
   watcher_.Used(txn.pk);
-  CommitResult result = co_await coordinator_.Submit(
-      std::move(txn), op, true, sync, std::max<int64_t>(Left(deadline), 1), SettledBelow());
+  const Bytes pk = txn.pk;
+  replication::Without without;
+  without.available = options_.available;
+  without.skip_asserts = undecided != nullptr && undecided->beside ? 1 : 0;  // AssertNoIntent
+  co_await MergeIfBranched(pk, deadline);
+  CommitResult result =
+      co_await coordinator_.Submit(std::move(txn), op, true, sync,
+                                   std::max<int64_t>(Left(deadline), 1), SettledBelow(), without);
+  if (result.degraded) {
+    branched_.Note(pk);
+  }
   co_return result;
 }
 
-Task<CommitResult> ClusterClient::SubmitOnce(Txn txn, bool sync, int64_t deadline) {
+Task<CommitResult> ClusterClient::SubmitOnce(Txn txn, bool sync, int64_t deadline,
+                                             const Undecided* undecided) {
   const OpId op = NewOp();
-  CommitResult result = co_await SubmitAs(std::move(txn), op, sync, deadline);
-  Settle(op);
+  const Bytes pk = txn.pk;
+  CommitResult result = co_await SubmitAs(std::move(txn), op, sync, deadline, undecided);
+  if (!result.degraded || !result.status.ok() || !branched_.Keep(pk, op.sequence)) {
+    Settle(op);
+  }
   co_return result;
 }
 
@@ -128,7 +143,7 @@ Task<CommitResult> ClusterClient::SubmitOne(Txn txn, bool sync, int64_t deadline
   Undecided undecided;
   while (true) {
     Txn copy = txn;
-    CommitResult result = co_await SubmitOnce(std::move(copy), sync, deadline);
+    CommitResult result = co_await SubmitOnce(std::move(copy), sync, deadline, &undecided);
     if (!MetIntent(result)) {
       if (result.status.code() == Code::kConflict) {
         --result.failed_assert;
@@ -166,11 +181,14 @@ Task<std::optional<CommitResult>> ClusterClient::TryMany(const std::vector<Txn>*
   const Bytes& deciding_pk = txns->front().pk;
   std::vector<Task<CommitResult>> preparing;
   for (size_t i = 1; i < txns->size(); ++i) {
-    preparing.push_back(SubmitOnce(Prepare((*txns)[i], deciding_pk, op), sync, deadline));
+    preparing.push_back(
+        SubmitOnce(Prepare((*txns)[i], deciding_pk, op), sync, deadline, undecided));
   }
   std::vector<CommitResult> prepared;
+  bool degraded = false;
   for (Task<CommitResult>& task : preparing) {
     prepared.push_back(co_await task);
+    degraded |= prepared.back().degraded;
   }
   std::optional<CommitResult> refused;
   std::optional<Bytes> met;  // a pk that somebody else is changing
@@ -207,7 +225,7 @@ Task<std::optional<CommitResult>> ClusterClient::TryMany(const std::vector<Txn>*
 
   Txn decide = txns->front();
   decide.asserts.insert(decide.asserts.begin(), AssertNoIntent());
-  CommitResult result = co_await SubmitAs(std::move(decide), op, sync, deadline);
+  CommitResult result = co_await SubmitAs(std::move(decide), op, sync, deadline, undecided);
   if (result.status.code() == Code::kOutcomeUnknown) {
     co_return result;  // whoever meets the intents asks what became of it, so it is not settled
   }
@@ -228,6 +246,8 @@ Task<std::optional<CommitResult>> ClusterClient::TryMany(const std::vector<Txn>*
     co_return std::nullopt;
   }
   // It has happened, whatever becomes of the rest of this.
+  bool keep = result.degraded;
+  result.degraded |= degraded;
   std::vector<Task<CommitResult>> carrying;
   for (size_t i = 1; i < txns->size(); ++i) {
     Intent intent;
@@ -238,11 +258,14 @@ Task<std::optional<CommitResult>> ClusterClient::TryMany(const std::vector<Txn>*
   bool all_carried = true;
   for (Task<CommitResult>& task : carrying) {
     const CommitResult carried = co_await task;
+    result.degraded |= carried.degraded;
+    result.states.push_back(carried.states.empty() ? replication::PkState() : carried.states[0]);
     all_carried &= carried.status.ok() || carried.status.code() == Code::kConflict;
     // Zero where somebody else was faster.
     result.versions.push_back(carried.versions.empty() ? VersionId{} : carried.versions[0]);
   }
-  if (all_carried) {  // else there are intents left, whose finders ask
+  keep = keep && branched_.Keep(deciding_pk, op.sequence);
+  if (all_carried && !keep) {  // else there are intents left, whose finders ask
     Settle(op);
   }
   co_return result;
@@ -279,8 +302,7 @@ Task<Result<ClusterClient::Decision>> ClusterClient::DecisionOf(const Intent* in
   pb::ReadRequest request;
   request.set_pk(intent->deciding_pk);
   request.add_cks(replication::OutcomeCk(intent->op));
-  KVFS_CO_ASSIGN_OR_RETURN(const pb::ReadReply reply,
-                           co_await coordinator_.Query(std::move(request), Left(deadline)));
+  KVFS_CO_ASSIGN_OR_RETURN(const pb::ReadReply reply, co_await Query(std::move(request), deadline));
   if (reply.entries().empty()) {
     co_return Decision::kOpen;
   }
@@ -333,8 +355,7 @@ Task<Status> ClusterClient::ClearIntents(Bytes pk, Undecided* undecided, int64_t
   range->set_limit(1000);
   while (true) {
     pb::ReadRequest copy = request;
-    KVFS_CO_ASSIGN_OR_RETURN(const pb::ReadReply reply,
-                             co_await coordinator_.Query(std::move(copy), Left(deadline)));
+    KVFS_CO_ASSIGN_OR_RETURN(const pb::ReadReply reply, co_await Query(std::move(copy), deadline));
     if (reply.pages().empty() || reply.pages(0).entries().empty()) {
       co_return Status::Ok();
     }
@@ -343,8 +364,12 @@ Task<Status> ClusterClient::ClearIntents(Bytes pk, Undecided* undecided, int64_t
     for (const Intent& intent : intents) {
       KVFS_CO_ASSIGN_OR_RETURN(Decision decision, co_await DecisionOf(&intent, deadline));
       const int64_t now = parts_.clock->MonotonicMicros();
-      const int64_t since = undecided->emplace(IntentCk(intent.op), now).first->second;
+      const int64_t since = undecided->since.emplace(IntentCk(intent.op), now).first->second;
       if (decision == Decision::kOpen && now - since >= options_.patience_micros) {
+        if (reply.degraded()) {
+          undecided->beside = true;  // who decides it may be on the other side
+          continue;
+        }
         KVFS_CO_ASSIGN_OR_RETURN(decision, co_await DecideNow(&intent, deadline));
       }
       if (decision == Decision::kHappened) {
@@ -359,6 +384,9 @@ Task<Status> ClusterClient::ClearIntents(Bytes pk, Undecided* undecided, int64_t
       } else {
         is_open = true;
       }
+    }
+    if (undecided->beside && !is_open) {
+      co_return Status::Ok();
     }
     if (Left(deadline) <= 0) {
       co_return Status::Unavailable("others change the same directories all the time");

@@ -54,6 +54,7 @@ Txn Prepare(const Txn& txn, const Bytes& deciding_pk, const OpId& op) {
   intent.txn.writes = txn.writes;
   intent.txn.work_puts = txn.work_puts;
   intent.txn.work_erases = txn.work_erases;
+  intent.txn.set_strong = txn.set_strong;
   Txn prepare;
   prepare.pk = txn.pk;
   prepare.asserts.push_back(AssertNoIntent());

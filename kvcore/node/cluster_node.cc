@@ -110,18 +110,25 @@ Task<Status> ClusterNode::Start(env::MessageBus* bus) {
   }
   watch_ =
       std::make_unique<WatchService>(options_.watch, options_.partition_bits, rpc_.get(), env_);
+  replication::MajorityWatchOptions majority;
+  majority.self = options_.self;
+  majority.reach = options_.majority;
+  majority_ = std::make_unique<replication::MajorityWatch>(majority, placement_, rpc_.get(),
+                                                           env_.clock, env_.scheduler);
   replication::HomeOptions home = options_.home;
   home.partition_bits = options_.partition_bits;
-  home_ = std::make_unique<replication::Home>(home, &store_, rpc_.get(), env_.scheduler);
+  home_ = std::make_unique<replication::Home>(home, &store_, majority_.get(), env_.scheduler);
   replication::ReplicatedPrimaryOptions primary;
   primary.self = options_.self;
   primary.partition_bits = options_.partition_bits;
   primary.storage_epoch = storage_epoch;
   primary.pusher = options_.pusher;
+  primary.max_branch_bytes = options_.home.max_branch_bytes;
   replication::ReplicatedPrimary::Parts parts;
   parts.placement = placement_;
   parts.home = home_.get();
-  parts.peers = rpc_.get();
+  parts.peers = majority_.get();
+  parts.watch = majority_.get();
   parts.store = &store_;
   parts.dots = dots_.get();
   parts.hybrid_clock = &hybrid_clock_;
@@ -132,7 +139,19 @@ Task<Status> ClusterNode::Start(env::MessageBus* bus) {
   primary_ = std::make_unique<replication::ReplicatedPrimary>(primary, parts);
   chunks_ =
       std::make_unique<replication::ChunkHome>(storage_epoch, &store_, dots_.get(), env_.scheduler);
-  service_ = std::make_unique<replication::Service>(home_.get(), primary_.get());
+  replication::BranchesOptions branches = options_.branches;
+  branches.self = options_.self;
+  branches.partition_bits = options_.partition_bits;
+  replication::Branches::Parts branch_parts;
+  branch_parts.placement = placement_;
+  branch_parts.home = home_.get();
+  branch_parts.watch = majority_.get();
+  branch_parts.random = env_.random;
+  branch_parts.hybrid_clock = &hybrid_clock_;
+  branch_parts.clock = env_.clock;
+  branch_parts.scheduler = env_.scheduler;
+  branches_ = std::make_unique<replication::Branches>(branches, branch_parts);
+  service_ = std::make_unique<replication::Service>(home_.get(), primary_.get(), branches_.get());
   storage_ = std::make_unique<replication::StorageService>(options_.partition_bits, chunks_.get(),
                                                            &store_);
   if (gossip_ != nullptr) {
@@ -151,6 +170,7 @@ Task<Status> ClusterNode::Start(env::MessageBus* bus) {
   rebuilder_ = std::make_unique<replication::Rebuilder>(rebuild, placement_, home_.get(),
                                                         rpc_.get(), env_.random, env_.scheduler);
   rebuilder_->Start();
+  branches_->Start();
   tasks_.Start(Repair());
   tasks_.Start(Tidy());
   co_return Status::Ok();
@@ -312,9 +332,13 @@ Task<void> ClusterNode::Stop() {
     // All at once: what one of them waits for is ended by the other.
     Task<void> primary = primary_->Close();
     Task<void> rebuilder = rebuilder_->Close();
+    Task<void> branches = branches_->Close();
+    Task<void> majority = majority_->Close();
     co_await rpc_->Close();
     co_await primary;
     co_await rebuilder;
+    co_await branches;
+    co_await majority;
   }
   co_await gossip;
   co_await tasks_.Drain();

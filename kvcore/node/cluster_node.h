@@ -18,6 +18,7 @@
 #include "kvcore/node/identity.h"
 #include "kvcore/node/rpc.h"
 #include "kvcore/node/watch_service.h"
+#include "kvcore/replication/branches.h"
 #include "kvcore/replication/chunk_home.h"
 #include "kvcore/replication/chunk_repair.h"
 #include "kvcore/replication/home.h"
@@ -39,6 +40,8 @@ struct ClusterNodeOptions {
   replication::HomeOptions home;
   replication::PusherOptions pusher;
   WatchOptions watch;
+  replication::ReachOptions majority;     // when the node goes on without one
+  replication::BranchesOptions branches;  // self and partition_bits are set here
   // By which the placement was made. Null: whoever asks is told of no members, and nobody's layout
   // is compared with this one's.
   std::shared_ptr<const ring::Layout> layout;
@@ -121,8 +124,10 @@ class ClusterNode {
   std::unique_ptr<Gossip> gossip_;
   std::unique_ptr<Rpc> rpc_;
   std::unique_ptr<WatchService> watch_;
+  std::unique_ptr<replication::MajorityWatch> majority_;  // over rpc_: who calls peers calls this
   std::unique_ptr<replication::Home> home_;
   std::unique_ptr<replication::ReplicatedPrimary> primary_;
+  std::unique_ptr<replication::Branches> branches_;
   std::unique_ptr<replication::Rebuilder> rebuilder_;
   std::unique_ptr<replication::ChunkHome> chunks_;
   std::unique_ptr<replication::Service> service_;

@@ -58,7 +58,7 @@ class Trouble {
                  {.killed = [this](size_t node) { cluster_.Killed(node); },
                   .start = [this](size_t node) { cluster_.Start(node); }}) {
     for (int i = 0; i < clients; ++i) {
-      clients_.push_back(cluster_.AnotherClient());
+      clients_.push_back(cluster_.AnotherClient(0, SimNodes::ClientOptions(false)));
     }
     for (int content = 0; content < kContents; ++content) {
       contents_.push_back(

@@ -336,15 +336,18 @@ TEST_F(ClusterTest, AHomeGetsTheChunksItMissedAndNotThoseThatAreGone) {
 }
 
 TEST_F(ClusterTest, RefusesWithinItsTimeWhereThereIsNoMajority) {
+  client::ClusterClient* const strict = cluster_.AnotherClient(0, SimNodes::ClientOptions(false));
   cluster_.Kill(0);
   cluster_.Kill(1);
   const int64_t began = cluster_.world().scheduler().NowMicros();
-  const Status refused = Submit(Of({Put("dir", "a", "1")}));
+  const Status refused = cluster_.Run(strict->Submit(Of({Put("dir", "a", "1")}))).status;
   EXPECT_TRUE(refused.code() == Code::kUnavailable || refused.code() == Code::kOutcomeUnknown)
       << refused.ToString();
   ItemKey key("dir", "a");
-  EXPECT_EQ(cluster_.Run(cluster_.client()->Get(key)).status().code(), Code::kUnavailable);
-  EXPECT_EQ(Submit(WithChunk("data", {1, 2, 0, 0})).code(), Code::kUnavailable);
+  EXPECT_EQ(cluster_.Run(strict->Get(key)).status().code(), Code::kUnavailable);
+  const Bytes data = "data";
+  EXPECT_EQ(cluster_.Run(strict->Submit(WithChunk(data, {1, 2, 0, 0}))).status.code(),
+            Code::kUnavailable);
   EXPECT_LT(cluster_.world().scheduler().NowMicros() - began, 3 * 40'000'000);
 }
 

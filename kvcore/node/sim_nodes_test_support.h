@@ -50,7 +50,7 @@ class SimNodes {
 
   // `gossip`: the nodes find out who is there.
   explicit SimNodes(uint64_t seed, size_t nodes = 3, bool shuffle = true, bool gossip = false)
-      : world_({.seed = seed, .machines = static_cast<int>(nodes) + 1, .shuffle = shuffle}),
+      : world_({.seed = seed, .machines = static_cast<int>(nodes) + 2, .shuffle = shuffle}),
         boots_(&world_.scheduler()),
         nodes_(nodes),
         lives_(nodes),
@@ -61,19 +61,21 @@ class SimNodes {
       Start(node);
     }
     world_.scheduler().RunUntil([this] { return AllUp(); });
-    rpc_ = std::make_unique<Rpc>(client_env(), nodes + 1, 1);
-    const Rpc::Handler refuse = [](env::NodeId, Rpc::Method, Bytes) -> Task<Result<Bytes>> {
-      co_return Status::InvalidArgument("a client serves nobody");
-    };
-    rpc_->Start(refuse, [this](env::NodeId from, Rpc::Method method, const Bytes& body) {
-      if (method == Rpc::Method::kChanged && client_ != nullptr) {
-        client_->TakeNotice(from, body);
-        for (const auto& other : others_) {
-          other->TakeNotice(from, body);
+    for (size_t machine = 0; machine < 2; ++machine) {
+      rpcs_.push_back(std::make_unique<Rpc>(client_env(machine), nodes + 1 + machine, 1));
+      const Rpc::Handler refuse = [](env::NodeId, Rpc::Method, Bytes) -> Task<Result<Bytes>> {
+        co_return Status::InvalidArgument("a client serves nobody");
+      };
+      rpcs_.back()->Start(refuse, [this](env::NodeId from, Rpc::Method method, const Bytes& body) {
+        if (method == Rpc::Method::kChanged && client_ != nullptr) {
+          client_->TakeNotice(from, body);
+          for (const auto& other : others_) {
+            other->TakeNotice(from, body);
+          }
         }
-      }
-    });
-    rpc_->SetLayout(placement_.layout().id());
+      });
+      rpcs_.back()->SetLayout(placement_.layout().id());
+    }
     client_ = NewClient();
   }
   ~SimNodes() {
@@ -82,9 +84,10 @@ class SimNodes {
     }
     others_.push_back(std::move(client_));
     Task<void> booted = boots_.Drain();
-    Task<void> called = rpc_->Close();
     world_.Run(std::move(booted));
-    world_.Run(std::move(called));
+    for (const auto& rpc : rpcs_) {
+      world_.Run(rpc->Close());
+    }
     for (const auto& client : others_) {
       world_.Run(client->Close());
     }
@@ -96,11 +99,23 @@ class SimNodes {
 
   env::sim::SimWorld& world() { return world_; }
   client::ClusterClient* client() { return client_.get(); }
-  // Another one on the same machine, as of another mount.
-  client::ClusterClient* AnotherClient() {
-    others_.push_back(NewClient());
+  // Another one on the same machine, as of another mount, or on the second of the two.
+  client::ClusterClient* AnotherClient(size_t machine = 0) {
+    return AnotherClient(machine, ClientOptions());
+  }
+  client::ClusterClient* AnotherClient(size_t machine, client::ClusterClientOptions options) {
+    others_.push_back(NewClient(machine, options));
     return others_.back().get();
   }
+  static client::ClusterClientOptions ClientOptions(bool available = true) {
+    client::ClusterClientOptions options;
+    options.available = available;
+    options.partition_bits = kPartitionBits;
+    options.inode_block = 8;
+    return options;
+  }
+  env::NodeId ClientId(size_t machine) const { return nodes_.size() + 1 + machine; }
+  const replication::Placement& placement() const { return placement_; }
   size_t nodes() const { return nodes_.size(); }
   ClusterNode* node(size_t number) { return nodes_[number].get(); }
   bool AllUp() const {
@@ -162,19 +177,17 @@ class SimNodes {
     }
     return ids;
   }
-  env::Env client_env() { return world_.machine(nodes_.size()).env(); }
+  env::Env client_env(size_t machine) { return world_.machine(nodes_.size() + machine).env(); }
 
-  std::unique_ptr<client::ClusterClient> NewClient() {
+  std::unique_ptr<client::ClusterClient> NewClient(
+      size_t machine = 0, const client::ClusterClientOptions& options = ClientOptions()) {
     client::ClusterClient::Parts parts;
     parts.placement = &placement_;
-    parts.peers = rpc_.get();
+    parts.peers = rpcs_[machine].get();
     parts.nodes = Ids(nodes_.size());
-    parts.clock = client_env().clock;
-    parts.scheduler = client_env().scheduler;
-    parts.random = client_env().random;
-    client::ClusterClientOptions options;
-    options.partition_bits = kPartitionBits;
-    options.inode_block = 8;
+    parts.clock = client_env(machine).clock;
+    parts.scheduler = client_env(machine).scheduler;
+    parts.random = client_env(machine).random;
     return Must(world_.Run(client::ClusterClient::Open(options, Bytes(16, 'c'), parts)));
   }
 
@@ -228,7 +241,7 @@ class SimNodes {
   const bool gossip_;
   SimReach reach_;
   const client::LayoutPlacement placement_;
-  std::unique_ptr<Rpc> rpc_;
+  std::vector<std::unique_ptr<Rpc>> rpcs_;  // of the two machines of clients
   std::unique_ptr<client::ClusterClient> client_;
   std::vector<std::unique_ptr<client::ClusterClient>> others_;
 };

@@ -33,65 +33,119 @@ Coordinator::Coordinator(const CoordinatorOptions& options, const Placement* pla
       scheduler_(scheduler),
       tasks_(scheduler) {}
 
+// A transaction on its way from home to home.
+struct Coordinator::Sweep {
+  uint32_t attempt = 1;
+  bool may_have_happened = false;
+  size_t asked = 0;  // homes, in all
+  size_t homes = 0;
+  env::NodeId home = 0;      // whom this request is for
+  bool is_degraded = false;  // this request
+  // Of this round over all homes: who said that they reach no majority, and whether anybody said
+  // anything else.
+  std::vector<env::NodeId> without;
+  bool others = false;
+};
+
+bool Coordinator::Took(const Result<Bytes>& answer, Sweep* sweep, CommitResult* result) const {
+  const auto reply =
+      answer.ok() ? Parse<pb::SubmitReply>(*answer) : Result<pb::SubmitReply>(answer.status());
+  if (!reply.ok()) {
+    result->status = reply.status();
+    if (reply.status().code() == Code::kInvalidArgument && !sweep->may_have_happened) {
+      return true;
+    }
+    // Not carried out: the next attempt is still the first.
+    if (reply.status().code() != Code::kUnavailable) {
+      sweep->may_have_happened = true;
+      ++sweep->attempt;
+    }
+    return false;
+  }
+  if (reply->decided()) {
+    const pb::Outcome& outcome = reply->outcome();
+    if (outcome.conflict()) {
+      result->status = Status::Conflict("an assert did not hold");
+      result->failed_assert = outcome.failed_assert();
+    } else {
+      result->status = Status::Ok();
+      result->versions.push_back({outcome.version_high(), outcome.version_low()});
+      result->states.push_back(FromProto(reply->state()));
+    }
+    result->degraded = reply->degraded();
+    return true;
+  }
+  result->status = Status(static_cast<Code>(reply->code()), reply->message());
+  if (reply->no_majority()) {
+    sweep->without.push_back(sweep->home);
+  } else {
+    sweep->others = true;
+  }
+  if (!sweep->may_have_happened && !reply->unknown() &&
+      (sweep->is_degraded || sweep->asked >= sweep->homes) &&
+      (result->status.code() == Code::kNoSpace || result->status.code() == Code::kReadOnly)) {
+    return true;  // waiting does not help
+  }
+  if (reply->unknown()) {
+    sweep->may_have_happened = true;
+    ++sweep->attempt;
+  }
+  return false;
+}
+
 Task<CommitResult> Coordinator::Submit(Txn txn, OpId op, bool first_attempt, bool sync,
-                                       int64_t timeout_micros, uint64_t settled) {
+                                       int64_t timeout_micros, uint64_t settled, Without without) {
   CommitResult result;
   const std::vector<env::NodeId> homes =
       placement_->HomesOf(PartitionOf(PlaceOf(txn.pk), options_.partition_bits));
   const int64_t deadline = clock_->MonotonicMicros() + timeout_micros;
-  uint32_t attempt = first_attempt ? 1 : 2;
-  bool may_have_happened = !first_attempt;
+  Sweep sweep;
+  sweep.attempt = first_attempt ? 1 : 2;
+  sweep.may_have_happened = !first_attempt;
+  sweep.homes = homes.size();
   result.status = Status::Unavailable("no home of the partition was asked");
   for (size_t turn = 0;; ++turn) {
-    const int64_t left = deadline - clock_->MonotonicMicros();
+    int64_t left = deadline - clock_->MonotonicMicros();
+    if (left > 0 && turn > 0 && turn % homes.size() == 0) {
+      // All have been asked. Only where none of those that answer reaches a majority it is done
+      // without.
+      if (without.available && !sweep.others && !sweep.without.empty()) {
+        pb::SubmitRequest degraded = ToProto(txn, op, sweep.attempt, sync);
+        degraded.set_settled(settled);
+        degraded.set_degraded(true);
+        degraded.set_skip_when_degraded(without.skip_asserts);
+        Bytes body = degraded.SerializeAsString();
+        const auto taken = co_await peers_->Call(sweep.without[0], Method::kSubmit, std::move(body),
+                                                 std::min(options_.degraded_micros, left));
+        sweep.is_degraded = true;
+        if (Took(taken, &sweep, &result)) {
+          co_return result;
+        }
+        sweep.is_degraded = false;
+        left = deadline - clock_->MonotonicMicros();
+      }
+      sweep.without.clear();
+      sweep.others = false;
+      if (left > 0) {
+        co_await env::SleepFor(scheduler_, std::min(options_.retry_micros, left));
+        left = deadline - clock_->MonotonicMicros();
+      }
+    }
     if (left <= 0) {
       break;
     }
-    if (turn > 0 && turn % homes.size() == 0) {
-      co_await env::SleepFor(scheduler_, std::min(options_.retry_micros, left));
-    }
-    pb::SubmitRequest request = ToProto(txn, op, attempt, sync);
+    sweep.home = homes[turn % homes.size()];
+    pb::SubmitRequest request = ToProto(txn, op, sweep.attempt, sync);
     request.set_settled(settled);
     Bytes body = request.SerializeAsString();
-    const auto answer =
-        co_await peers_->Call(homes[turn % homes.size()], Method::kSubmit, std::move(body),
-                              std::min(options_.attempt_micros, left));
-    const auto reply =
-        answer.ok() ? Parse<pb::SubmitReply>(*answer) : Result<pb::SubmitReply>(answer.status());
-    if (!reply.ok()) {
-      result.status = reply.status();
-      if (reply.status().code() == Code::kInvalidArgument && !may_have_happened) {
-        co_return result;
-      }
-      // Not carried out: the next attempt is still the first.
-      if (reply.status().code() != Code::kUnavailable) {
-        may_have_happened = true;
-        ++attempt;
-      }
-      continue;
-    }
-    if (reply->decided()) {
-      const pb::Outcome& outcome = reply->outcome();
-      if (outcome.conflict()) {
-        result.status = Status::Conflict("an assert did not hold");
-        result.failed_assert = outcome.failed_assert();
-      } else {
-        result.status = Status::Ok();
-        result.versions.push_back({outcome.version_high(), outcome.version_low()});
-      }
+    const auto answer = co_await peers_->Call(sweep.home, Method::kSubmit, std::move(body),
+                                              std::min(options_.attempt_micros, left));
+    ++sweep.asked;
+    if (Took(answer, &sweep, &result)) {
       co_return result;
     }
-    result.status = Status(static_cast<Code>(reply->code()), reply->message());
-    if (!may_have_happened && !reply->unknown() && turn + 1 >= homes.size() &&
-        (result.status.code() == Code::kNoSpace || result.status.code() == Code::kReadOnly)) {
-      co_return result;  // waiting does not help
-    }
-    if (reply->unknown()) {
-      may_have_happened = true;
-      ++attempt;
-    }
   }
-  if (may_have_happened) {
+  if (sweep.may_have_happened) {
     result.status = Status(Code::kOutcomeUnknown, result.status.message());
   }
   co_return result;
@@ -214,13 +268,13 @@ Result<std::vector<std::optional<Item>>> ItemsOf(const pb::ReadReply& reply,
 
 Task<Result<std::vector<std::optional<Item>>>> Coordinator::Read(Bytes pk, std::vector<Bytes> cks,
                                                                  int64_t timeout_micros,
-                                                                 ReadLevel level) {
+                                                                 ReadLevel level, bool available) {
   pb::ReadRequest request;
   request.set_pk(std::move(pk));
   for (const Bytes& ck : cks) {
     request.add_cks(ck);
   }
-  const auto reply = co_await Query(std::move(request), timeout_micros, level);
+  const auto reply = co_await Query(std::move(request), timeout_micros, level, available);
   if (!reply.ok()) {
     co_return reply.status();
   }
@@ -228,13 +282,35 @@ Task<Result<std::vector<std::optional<Item>>>> Coordinator::Read(Bytes pk, std::
 }
 
 Task<Result<pb::ReadReply>> Coordinator::Query(pb::ReadRequest request, int64_t timeout_micros,
-                                               ReadLevel level) {
+                                               ReadLevel level, bool available) {
   const std::vector<env::NodeId> homes =
       placement_->HomesOf(PartitionOf(PlaceOf(request.pk()), options_.partition_bits));
   const int64_t deadline = clock_->MonotonicMicros() + timeout_micros;
   Status last = Status::Unavailable("a majority of the homes cannot be reached");
+  // Of this round over all homes: who said that they reach no majority, and whether anybody said
+  // anything else.
+  std::vector<env::NodeId> without;
+  bool others = false;
   for (size_t turn = 0;; ++turn) {
     if (turn % homes.size() == 0) {
+      if (available && level != ReadLevel::kAll && !others && !without.empty()) {
+        pb::ReadRequest degraded = request;
+        degraded.set_degraded(true);
+        Bytes body = degraded.SerializeAsString();
+        const int64_t time = deadline - clock_->MonotonicMicros();
+        const auto answer =
+            co_await peers_->Call(without[0], Method::kRead, std::move(body),
+                                  std::min(options_.degraded_micros, std::max<int64_t>(time, 1)));
+        auto reply =
+            answer.ok() ? Parse<pb::ReadReply>(*answer) : Result<pb::ReadReply>(answer.status());
+        if (reply.ok() && reply->ok()) {
+          co_return reply;
+        }
+        last = reply.ok() ? Status(static_cast<Code>(reply->code()), reply->message())
+                          : Status::Unavailable(reply.status().message());
+      }
+      without.clear();
+      others = false;
       // Again: for all homes to agree, what the primary settles has to reach them.
       if (turn == 0 || level != ReadLevel::kQuorum) {
         auto at_once = co_await ReadAtOnce(homes, request, level);
@@ -254,17 +330,22 @@ Task<Result<pb::ReadReply>> Coordinator::Query(pb::ReadRequest request, int64_t 
       continue;
     }
     // They differ: something is under way, or was left so. The primary settles it.
+    const env::NodeId home = homes[turn % homes.size()];
     pb::ReadRequest settled = request;
     settled.set_settled(true);
     Bytes body = settled.SerializeAsString();
-    const auto answer =
-        co_await peers_->Call(homes[turn % homes.size()], Method::kRead, std::move(body),
-                              std::min(options_.attempt_micros, left));
+    const auto answer = co_await peers_->Call(home, Method::kRead, std::move(body),
+                                              std::min(options_.attempt_micros, left));
     if (!answer.ok()) {
       last = Status::Unavailable(answer.status().message());  // a read leaves nothing unknown
       continue;
     }
     auto reply = Parse<pb::ReadReply>(*answer);
+    if (reply.ok() && reply->no_majority()) {
+      without.push_back(home);
+    } else {
+      others = true;
+    }
     if (!reply.ok()) {
       last = reply.status();
     } else if (!reply->ok()) {
@@ -276,11 +357,47 @@ Task<Result<pb::ReadReply>> Coordinator::Query(pb::ReadRequest request, int64_t 
       pb::RepairRequest repair;
       repair.set_pk(request.pk());
       Bytes behind = repair.SerializeAsString();
-      (void)(co_await peers_->Call(homes[turn % homes.size()], Method::kRepair, std::move(behind),
+      (void)(co_await peers_->Call(home, Method::kRepair, std::move(behind),
                                    std::min(options_.attempt_micros, left)))
           .ok();
     }
   }
+}
+
+// ---- branches ----------------------------------------------------------------
+
+Task<Result<pb::MergeReply>> Coordinator::MergeAt(env::NodeId home, Bytes pk,
+                                                  int64_t timeout_micros) {
+  pb::MergeNowRequest request;
+  request.set_pk(std::move(pk));
+  Bytes body = request.SerializeAsString();
+  const auto answer =
+      co_await peers_->Call(home, Method::kMergeNow, std::move(body), timeout_micros);
+  if (!answer.ok()) {
+    co_return answer.status();
+  }
+  co_return Parse<pb::MergeReply>(*answer);
+}
+
+Task<Status> Coordinator::MergeNow(Bytes pk, int64_t timeout_micros) {
+  const std::vector<env::NodeId> homes =
+      placement_->HomesOf(PartitionOf(PlaceOf(pk), options_.partition_bits));
+  std::vector<Task<Result<pb::MergeReply>>> merging;
+  for (const env::NodeId home : homes) {
+    merging.push_back(MergeAt(home, pk, timeout_micros));
+  }
+  bool any = false;
+  Status refused;
+  for (auto& one : merging) {
+    const auto reply = co_await one;
+    if (reply.ok() && reply->merged()) {
+      any = true;
+    } else if (reply.ok()) {
+      refused = Status::Unavailable(reply->message());
+    }
+  }
+  co_return refused.ok() && !any ? Status::Unavailable("no home of the partition answers")
+                                 : refused;
 }
 
 }  // namespace kvfs::replication

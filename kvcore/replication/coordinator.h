@@ -22,11 +22,18 @@ namespace kvfs::replication {
 
 struct CoordinatorOptions {
   uint32_t partition_bits = 8;
-  int64_t attempt_micros = 2'000'000;  // what one primary gets to decide a transaction
-  int64_t read_micros = 300'000;       // what the homes get to answer at once
-  int64_t retry_micros = 20'000;       // before the homes are asked again
-  int64_t hedge_micros = 30'000;       // before another home is asked for the values too
-  int64_t repair_micros = 1'000'000;   // before the primary is told that a home lags
+  int64_t attempt_micros = 2'000'000;   // what one primary gets to decide a transaction
+  int64_t degraded_micros = 6'000'000;  // what a home gets to do it without a majority
+  int64_t read_micros = 300'000;        // what the homes get to answer at once
+  int64_t retry_micros = 20'000;        // before the homes are asked again
+  int64_t hedge_micros = 30'000;        // before another home is asked for the values too
+  int64_t repair_micros = 1'000'000;    // before the primary is told that a home lags
+};
+
+// What may be done where no majority answers.
+struct Without {
+  bool available = false;     // have it taken in by a home that reaches no majority
+  uint32_t skip_asserts = 0;  // so many of the first need not hold then
 };
 
 class Coordinator {
@@ -39,22 +46,32 @@ class Coordinator {
   // `timeout_micros`: submit it again; kUnavailable: it certainly did not and will not happen.
   // `settled`: operations of the session with lower sequences are, and may be forgotten.
   Task<CommitResult> Submit(Txn txn, OpId op, bool first_attempt, bool sync, int64_t timeout_micros,
-                            uint64_t settled = 0);
+                            uint64_t settled = 0, Without without = {});
 
   // The items of some keys of one pk as they are at one moment, in the order of `cks`:
   // linearizable, unless `level` asks for less.
   Task<Result<std::vector<std::optional<Item>>>> Read(Bytes pk, std::vector<Bytes> cks,
                                                       int64_t timeout_micros,
-                                                      ReadLevel level = ReadLevel::kQuorum);
-  // The same for items, outcomes and ranges, as they are stored. The reply is ok().
+                                                      ReadLevel level = ReadLevel::kQuorum,
+                                                      bool available = false);
+  // The same for items, outcomes and ranges, as they are stored. The reply is ok(). `available`: if
+  // no majority answers, what one home and its branch have; then it is degraded().
   Task<Result<pb::ReadReply>> Query(pb::ReadRequest request, int64_t timeout_micros,
-                                    ReadLevel level = ReadLevel::kQuorum);
+                                    ReadLevel level = ReadLevel::kQuorum, bool available = false);
+
+  // Has the homes that can be reached merge what they took into branches of the pk. OK: none of
+  // those that answer holds one any more.
+  Task<Status> MergeNow(Bytes pk, int64_t timeout_micros);
 
   // Returns when nothing runs. No call may come afterwards.
   Task<void> Close() { return tasks_.Drain(); }
 
  private:
   struct Reading;
+  struct Sweep;
+  // What became of one request for a decision. True: that is all.
+  bool Took(const Result<Bytes>& answer, Sweep* sweep, CommitResult* result) const;
+  Task<Result<pb::MergeReply>> MergeAt(env::NodeId home, Bytes pk, int64_t timeout_micros);
   void Start(std::vector<ReadRound::Ask> asks, std::shared_ptr<Reading> reading);
   Task<void> ReadFrom(ReadRound::Ask ask, std::shared_ptr<Reading> reading);
   Task<void> HedgeLater(std::shared_ptr<Reading> reading);

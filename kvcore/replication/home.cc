@@ -212,6 +212,7 @@ Task<Result<pb::HomeReply>> Home::Apply(pb::ApplyRequest request) {
   const Bytes prefix = PkPrefix(request.pk());
   const Epoch epoch = FromProto(request.epoch());
   const PkState next = FromProto(request.next());
+  const bool sync = request.sync();
   Status admitted = co_await store_->Admit(static_cast<uint64_t>(request.ByteSizeLong()));
   KVFS_CO_RETURN_IF_ERROR(admitted);
   pb::HomeReply reply;
@@ -231,12 +232,14 @@ Task<Result<pb::HomeReply>> Home::Apply(pb::ApplyRequest request) {
     }
     position = store_->LastPosition();
     if (state != next) {
+      KVFS_CO_ASSIGN_OR_RETURN(auto erased, WhatGoes(request));
       writes.push_back(StateWrite(prefix, next));
       KVFS_CO_ASSIGN_OR_RETURN(position,
                                Write(partition, epoch, std::move(writes), request.sync()));
+      Remember(&At(partition), std::move(request), std::move(erased));
     }
   }
-  Status safe = co_await Acknowledge(partition, position, request.sync());
+  Status safe = co_await Acknowledge(partition, position, sync);
   KVFS_CO_RETURN_IF_ERROR(safe);
   co_return reply;
 }
@@ -354,6 +357,7 @@ Result<Position> Home::Replace(ByteView pk, const Epoch& epoch, const PkState& t
     }
   }
   KVFS_RETURN_IF_ERROR(present->status());
+  At(PartitionAt(pk)).latest.erase(Bytes(pk));
   for (auto& [key, value] : content) {
     StoreWrite& write = writes.emplace_back();
     write.key = key;
@@ -373,6 +377,8 @@ Task<Result<pb::ReadReply>> Home::Read(pb::ReadRequest request) {
   *reply.mutable_state() = ToProto(state);
   reply.set_state_only(request.state_only());
   if (request.state_only()) {
+    KVFS_CO_ASSIGN_OR_RETURN(const bool branch, HoldsBranch(request.pk()));
+    reply.set_branch(branch);
     request.clear_cks();
     request.clear_ranges();
   }

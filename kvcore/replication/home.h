@@ -16,6 +16,7 @@
 #include "kvcore/base/task.h"
 #include "kvcore/env/async_mutex.h"
 #include "kvcore/proto/replication.pb.h"
+#include "kvcore/replication/branch_view.h"
 #include "kvcore/replication/epoch.h"
 #include "kvcore/replication/local_store.h"
 #include "kvcore/replication/peers.h"
@@ -30,6 +31,11 @@ struct HomeOptions {
   // Tells one boot of the machine from another: what an earlier one left unsynced may be lost.
   // Empty: nobody minds the power, and no loss is noticed.
   Bytes boot_id;
+  // Of one pk, what it takes in without a majority. 64 KiB .. 48 MiB: it travels whole.
+  uint64_t max_branch_bytes = 32u << 20;
+  // Latest transactions of pks kept in memory, of each partition and none larger than 1 MiB: they
+  // may be in flight when the majority goes silent. 1 .. 4096.
+  size_t max_latest = 32;
 };
 
 class Home {
@@ -70,11 +76,48 @@ class Home {
   // All is here again; epochs lower than `promised` are refused. Durable when it is done.
   Task<Status> EndRebuild(uint32_t partition, Epoch promised);
 
+  // ---- without a majority (home_branch.cc) ---------------------------------
+
+  struct TakenIn {
+    Outcome outcome;
+    bool is_decided = false;     // by a majority, before it went silent; there is nothing to push
+    pb::BranchPushRequest push;  // for the other homes
+  };
+  // Carries the transaction out in the pk's branch, here alone. A new branch is begun under
+  // `actor`, which nobody has used. kUnavailable: the pk is strong, or this home cannot tell what
+  // became of the operation; kOutcomeUnknown: refused here, but an earlier attempt may happen;
+  // kNoSpace.
+  Task<Result<TakenIn>> TakeIn(pb::SubmitRequest request, uint64_t actor,
+                               versioning::HybridTime time);
+  // What this home holds with its branch. kUnavailable: the pk is strong.
+  Task<Result<pb::ReadReply>> ReadView(pb::ReadRequest request);
+  // Of another home's branch: one transaction; the whole, fetched from `source`; a part of this
+  // home's.
+  Task<Result<pb::BranchReply>> Join(pb::BranchPushRequest request);
+  Task<Result<pb::BranchReply>> JoinWhole(Bytes pk, env::NodeId source, bool sync);
+  Task<Result<pb::BranchPageReply>> BranchPage(pb::BranchPageRequest request);
+  // Gives the branch up, if this home's own copy of the trunk is at or beyond the decided state
+  // `merged_in` and holds all of it. False: not yet.
+  Task<Result<bool>> ForgetBranch(Bytes pk, PkState merged_in);
+  Result<bool> HoldsBranch(ByteView pk);
+  // The pks that have one, behind `after`, at most `limit`.
+  Result<std::vector<Bytes>> BranchedPks(ByteView after, size_t limit);
+
   // Makes durable what was written some time ago, so that a loss of power does not make suspect
   // what has long been idle: the partitions in which nothing was written since the last call.
   Task<Status> Tidy();
 
  private:
+  // What was applied last to a pk: a majority may never have heard of it.
+  struct Latest {
+    pb::ApplyRequest request;
+    std::map<Bytes, versioning::VersionedValue> erased;  // what it took away
+    uint64_t order = 0;
+  };
+  struct OwnBranch {
+    uint64_t actor = 0;  // 0: none yet in this life
+    uint64_t bytes = 0;  // no less than what the branch has
+  };
   struct Partition {
     explicit Partition(env::Scheduler* scheduler) : mutex(scheduler) {}
     env::AsyncMutex mutex;
@@ -86,6 +129,9 @@ class Home {
     Position mark_position = 0;
     Position last_write = 0;    // of this life
     Position tidied_write = 0;  // last_write when Tidy came by
+    std::map<Bytes, Latest> latest;
+    uint64_t latest_order = 0;
+    std::map<Bytes, OwnBranch> branches;
     // The mark is not on the disk yet: nothing is told that could be lost and nobody would know.
     // Set with the mutex held.
     std::atomic<bool> mark_is_pending{false};
@@ -114,6 +160,25 @@ class Home {
   Result<Position> Replace(ByteView pk, const Epoch& epoch, const PkState& to,
                            std::map<Bytes, Bytes> content, std::vector<StoreWrite> writes,
                            bool will_sync);
+  // Before and after a transaction is applied. With the partition locked.
+  Result<std::map<Bytes, versioning::VersionedValue>> WhatGoes(const pb::ApplyRequest& request);
+  void Remember(Partition* here, pb::ApplyRequest request,
+                std::map<Bytes, versioning::VersionedValue> erased);
+  // Parts of TakeIn and ReadView. With the partition locked.
+  Status RefuseStrong(ByteView pk);
+  const Latest* LatestOf(ByteView pk, const PkState& state);
+  Result<std::optional<Outcome>> OutcomeInBranch(ByteView pk, const OpId& op);
+  // kUnavailable: it may be undecided.
+  Result<Outcome> OutcomeInTrunk(ByteView pk, const OpId& op, const Outcome& recorded,
+                                 const Latest** to_adopt);
+  struct Draft;
+  Status PlanIn(const pb::SubmitRequest& request, Draft* draft);
+  Status Adopt(const Latest& latest, const Outcome& recorded, Draft* draft);
+  Status WriteIn(const pb::SubmitRequest& request, Draft* draft, TakenIn* taken,
+                 Position* position);
+  Status JoinIn(ByteView pk, const Branch& other, bool sync, Position* position);
+  Status MakeRoom(ByteView pk, uint64_t bytes);
+  Status ReadCk(BranchView* view, const Bytes& pk, const Bytes& ck, pb::ReadReply* reply);
   // Every entry of the pk at `source` but its state, by its key in the store.
   Task<Result<std::map<Bytes, Bytes>>> Fetch(Bytes pk, env::NodeId source, PkState state);
 
@@ -123,6 +188,9 @@ class Home {
   std::vector<std::unique_ptr<Partition>> partitions_;
 };
 
+// The whole branch of a pk at `source`, at one moment. kNotFound: it holds none.
+Task<Result<Branch>> FetchBranch(Peers* peers, Bytes pk, env::NodeId source, uint64_t max_bytes,
+                                 int64_t page_timeout_micros);
 // The write that brings the pk with this prefix into a state.
 StoreWrite StateWrite(ByteView prefix, const PkState& state);
 StoreWrite PromiseWrite(uint32_t partition, const Epoch& epoch);

@@ -10,11 +10,13 @@ namespace {
 
 constexpr char kNodeLocalSpace = '\x00';
 constexpr char kDataSpace = '\x01';
+constexpr char kBranchSpace = '\x02';
 constexpr char kReservedCkEnd = '\xff';
 constexpr size_t kChunkPkBytes = 1 + sizeof(ChunkId);
 constexpr char kChunkDataCk = 'd';
 constexpr char kChunkRefCk = 'r';
 constexpr size_t kOutcomeCkBytes = 2 + 8 + 8;
+constexpr size_t kBranchOutcomeCkBytes = kOutcomeCkBytes + 8;
 constexpr uint64_t kSignBit = uint64_t{1} << 63;  // flipped, signed numbers sort as unsigned
 
 bool IsChunkPk(ByteView pk) { return pk.size() == kChunkPkBytes && pk[0] == kChunkPk; }
@@ -69,15 +71,28 @@ std::pair<Bytes, Bytes> PartitionRange(uint32_t partition, uint32_t partition_bi
   return {std::move(begin), PrefixEnd(end)};
 }
 
-Bytes PkPrefix(uint16_t place, ByteView pk) {
+namespace {
+
+Bytes PrefixIn(char space, uint16_t place, ByteView pk) {
   assert(!pk.empty() && pk.size() <= kMaxPkBytes);
   Bytes key;
   key.reserve(4 + pk.size() + 32);  // most cks fit
-  key.push_back(kDataSpace);
+  key.push_back(space);
   PutBigEndian16(&key, place);
   key.push_back(static_cast<char>(pk.size()));
   key.append(pk);
   return key;
+}
+
+}  // namespace
+
+Bytes PkPrefix(uint16_t place, ByteView pk) { return PrefixIn(kDataSpace, place, pk); }
+
+Bytes BranchPrefix(ByteView pk) { return PrefixIn(kBranchSpace, PlaceOf(pk), pk); }
+
+std::pair<Bytes, Bytes> BranchRange() {
+  const Bytes begin(1, kBranchSpace);
+  return {begin, PrefixEnd(begin)};
 }
 
 Bytes NodeLocalKey(ByteView name) {
@@ -143,6 +158,34 @@ Bytes OutcomeCk(const OpId& id) {
   return ck;
 }
 
+Bytes BranchOutcomeCk(const OpId& id, uint64_t actor) {
+  Bytes ck = OutcomeCk(id);
+  PutBigEndian64(&ck, actor);
+  return ck;
+}
+
+bool IsBranchOutcomeCk(ByteView ck) {
+  return ck.starts_with(kOutcomeCk) && ck.size() == kBranchOutcomeCkBytes;
+}
+
+std::pair<OpId, uint64_t> DecodeBranchOutcomeCk(ByteView ck) {
+  assert(IsBranchOutcomeCk(ck));
+  ck.remove_prefix(sizeof(kOutcomeCk) - 1);
+  OpId id;
+  uint64_t actor = 0;
+  GetBigEndian64(&ck, &id.session);
+  GetBigEndian64(&ck, &id.sequence);
+  GetBigEndian64(&ck, &actor);
+  return {id, actor};
+}
+
+Status CheckBranchCk(ByteView ck) {
+  if (IsBranchOutcomeCk(ck)) {
+    return Status::Ok();
+  }
+  return ck.starts_with(kPkWorkCk) ? DecodePkWorkCk(ck).status() : CheckUserCk(ck);
+}
+
 Bytes ExpiredCk(uint64_t session) {
   Bytes ck = kExpiredCk;
   PutBigEndian64(&ck, session);
@@ -162,6 +205,24 @@ Bytes PrefixEnd(ByteView prefix) {
   return end;
 }
 
+namespace {
+
+Result<ParsedKey> ParseBranchKey(ParsedKey parsed, bool check_place) {
+  if (!CheckUserPk(parsed.pk).ok() || (check_place && PlaceOf(parsed.pk) != parsed.place)) {
+    return Bad("no place for a branch");
+  }
+  if (parsed.ck == ByteView(&kStateCk, 1)) {
+    parsed.kind = KeyKind::kBranchNote;
+  } else if (!CheckBranchCk(parsed.ck).ok()) {
+    return Bad("bad clustering key");
+  } else {
+    parsed.kind = IsBranchOutcomeCk(parsed.ck) ? KeyKind::kBranchOutcome : KeyKind::kBranchItem;
+  }
+  return parsed;
+}
+
+}  // namespace
+
 Result<ParsedKey> ParseKey(ByteView key, bool check_place) {
   ParsedKey parsed;
   if (key.empty()) {
@@ -174,7 +235,8 @@ Result<ParsedKey> ParseKey(ByteView key, bool check_place) {
     parsed.ck = key;
     return parsed;
   }
-  if (space != kDataSpace || !GetBigEndian16(&key, &parsed.place) || key.empty()) {
+  if ((space != kDataSpace && space != kBranchSpace) || !GetBigEndian16(&key, &parsed.place) ||
+      key.empty()) {
     return Bad("unknown keyspace");
   }
   const size_t pk_size = static_cast<unsigned char>(key[0]);
@@ -184,6 +246,9 @@ Result<ParsedKey> ParseKey(ByteView key, bool check_place) {
   }
   parsed.pk = key.substr(0, pk_size);
   parsed.ck = key.substr(pk_size);
+  if (space == kBranchSpace) {
+    return ParseBranchKey(parsed, check_place);
+  }
   if (IsWorkPk(parsed.pk)) {
     parsed.kind = KeyKind::kWork;
     return parsed;
@@ -212,6 +277,10 @@ Result<ParsedKey> ParseKey(ByteView key, bool check_place) {
   } else if (parsed.ck.starts_with(kPkWorkCk)) {
     KVFS_RETURN_IF_ERROR(DecodePkWorkCk(parsed.ck).status());
     parsed.kind = KeyKind::kPkWork;
+  } else if (parsed.ck == kMergedCk) {
+    parsed.kind = KeyKind::kMerged;
+  } else if (parsed.ck == kStrongCk) {
+    parsed.kind = KeyKind::kStrong;
   } else if (!CheckUserCk(parsed.ck).ok()) {
     return Bad("bad clustering key");
   }

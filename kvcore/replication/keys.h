@@ -3,6 +3,7 @@
 //
 //   0x00 | name                                             a note of this node alone
 //   0x01 | place (u16, big-endian) | length of pk | pk | ck   an item
+//   0x02 | the same                                         an item of the pk's branch
 //
 // `place` is the leading 16 bits of SHA-256(pk), for a chunk of its own hash; a
 // partition of 2^k is the range of places that share their top k bits, so one
@@ -41,6 +42,12 @@ inline constexpr char kExpiredCk[] =
 inline constexpr char kPkWorkCk[] =
     "\xff"
     "w";  // + due | kind | id: a line of the work index, where pk has several homes
+inline constexpr char kMergedCk[] =
+    "\xff"
+    "m";  // how much of each branch has been merged into the pk
+inline constexpr char kStrongCk[] =
+    "\xff"
+    "s";  // the pk takes nothing in without a majority
 
 // 1..64 bytes and none of the store's own.
 Status CheckUserPk(ByteView pk);
@@ -65,6 +72,18 @@ std::pair<Bytes, Bytes> PartitionRange(uint32_t partition, uint32_t partition_bi
 // Everything before the ck.
 Bytes PkPrefix(uint16_t place, ByteView pk);
 inline Bytes PkPrefix(ByteView pk) { return PkPrefix(PlaceOf(pk), pk); }
+
+// The same in the space of branches, which every home keeps for itself: at kStateCk the note of
+// what is held, at OutcomeCk + actor what became of operations, else items and lines of work.
+Bytes BranchPrefix(ByteView pk);
+// All branches are in [first, second).
+std::pair<Bytes, Bytes> BranchRange();
+Bytes BranchOutcomeCk(const OpId& id, uint64_t actor);
+// What a home may be sent for a branch: an item, a line of work or an outcome.
+Status CheckBranchCk(ByteView ck);
+bool IsBranchOutcomeCk(ByteView ck);
+// REQUIRES: IsBranchOutcomeCk.
+std::pair<OpId, uint64_t> DecodeBranchOutcomeCk(ByteView ck);
 
 Bytes NodeLocalKey(ByteView name);
 Bytes ChunkPrefix(const ChunkId& id);
@@ -91,15 +110,20 @@ Bytes PrefixEnd(ByteView prefix);
 // ---- the way back: input from disk, kCorruption ----------------------------
 
 enum class KeyKind : uint8_t {
-  kNodeLocal,  // ck = name
-  kItem,       // a user's
-  kState,      // (epoch, seq) of pk
-  kWork,       // ck, for DecodeWorkCk
-  kOutcome,    // of an operation on pk
-  kExpired,    // up to where the outcomes of a session are forgotten
-  kPkWork,     // ck, for DecodePkWorkCk
-  kChunkData,  // pk = 'C' + hash
-  kChunkRef,   // ck, for DecodeRefCk
+  kNodeLocal,      // ck = name
+  kItem,           // a user's
+  kState,          // (epoch, seq) of pk
+  kWork,           // ck, for DecodeWorkCk
+  kOutcome,        // of an operation on pk
+  kExpired,        // up to where the outcomes of a session are forgotten
+  kPkWork,         // ck, for DecodePkWorkCk
+  kMerged,         // how much of each branch of pk is merged
+  kStrong,         // pk is strong
+  kBranchNote,     // of pk
+  kBranchItem,     // of pk, or a line of work: ck as of kItem and kPkWork
+  kBranchOutcome,  // ck, for DecodeBranchOutcomeCk
+  kChunkData,      // pk = 'C' + hash
+  kChunkRef,       // ck, for DecodeRefCk
 };
 
 struct ParsedKey {

@@ -3,6 +3,7 @@
 #include <limits>
 
 #include "kvcore/replication/keys.h"
+#include "kvcore/replication/outcome.h"
 #include "kvcore/replication/transaction.h"
 
 namespace kvfs::replication {
@@ -11,6 +12,8 @@ namespace {
 constexpr size_t kMaxBodyBytes = 64u << 20;
 constexpr int kMaxReadKeys = 10'000;
 constexpr int kMaxRanges = 16;
+constexpr uint32_t kMakeStrong = 1;
+constexpr uint32_t kMakeAvailable = 2;
 
 Status Bad(const char* what) {
   return Status::InvalidArgument(std::string("message of a peer: ") + what);
@@ -75,6 +78,50 @@ Status Check(const pb::ListReply& reply) {
   return Status::Ok();
 }
 Status Check(const pb::RepairRequest& request) { return CheckUserPk(request.pk()); }
+Status CheckHeld(const google::protobuf::RepeatedPtrField<pb::BranchCount>& held) {
+  uint64_t last = 0;
+  for (int i = 0; i < held.size(); ++i) {
+    if (held[i].count() == 0 || (i > 0 && held[i].actor() <= last)) {
+      return Bad("a note of a branch that cannot be");
+    }
+    last = held[i].actor();
+  }
+  return Status::Ok();
+}
+Status CheckBranchEntries(const google::protobuf::RepeatedPtrField<pb::Entry>& entries) {
+  for (const pb::Entry& entry : entries) {
+    if (entry.erase() || !CheckBranchCk(entry.ck()).ok()) {
+      return Bad("an entry of a branch that cannot be");
+    }
+    if (!(IsBranchOutcomeCk(entry.ck()) ? DecodeOutcome(entry.value()).status()
+                                        : versioning::Decode(entry.value()).status())
+             .ok()) {
+      return Bad("a value of a branch that cannot be");
+    }
+  }
+  return Status::Ok();
+}
+Status Check(const pb::BranchPushRequest& request) {
+  KVFS_RETURN_IF_ERROR(CheckUserPk(request.pk()));
+  return request.count() == 0 ? Bad("a transaction of a branch without a number")
+                              : CheckBranchEntries(request.entries());
+}
+Status Check(const pb::BranchInstallRequest& request) { return CheckUserPk(request.pk()); }
+Status Check(const pb::BranchReply& /*reply*/) { return Status::Ok(); }
+Status Check(const pb::BranchPageRequest& request) {
+  KVFS_RETURN_IF_ERROR(CheckUserPk(request.pk()));
+  return CheckHeld(request.held());
+}
+Status Check(const pb::BranchPageReply& reply) {
+  KVFS_RETURN_IF_ERROR(CheckHeld(reply.held()));
+  return CheckBranchEntries(reply.entries());
+}
+Status Check(const pb::MergeRequest& request) { return CheckUserPk(request.pk()); }
+Status Check(const pb::MergeReply& reply) {
+  return reply.code() > static_cast<uint32_t>(Code::kOutcomeUnknown) ? Bad("an unknown code")
+                                                                     : Status::Ok();
+}
+Status Check(const pb::MergeNowRequest& request) { return CheckUserPk(request.pk()); }
 Status Check(const pb::SubmitRequest& request) {
   if (request.op().session() == 0 || request.attempt() == 0) {
     return Bad("an operation without a name");
@@ -88,6 +135,9 @@ Status Check(const pb::SubmitRequest& request) {
     if (!DecodeWorkCk(entry.ck()).ok()) {
       return Bad("a line of the work index that cannot be");
     }
+  }
+  if (request.set_strong() > kMakeAvailable) {
+    return Bad("neither strong nor available");
   }
   return CheckTxn(TxnOf(request));
 }
@@ -169,6 +219,14 @@ template Result<pb::SubmitRequest> Parse(ByteView);
 template Result<pb::SubmitReply> Parse(ByteView);
 template Result<pb::ReadRequest> Parse(ByteView);
 template Result<pb::ReadReply> Parse(ByteView);
+template Result<pb::BranchPushRequest> Parse(ByteView);
+template Result<pb::BranchInstallRequest> Parse(ByteView);
+template Result<pb::BranchReply> Parse(ByteView);
+template Result<pb::BranchPageRequest> Parse(ByteView);
+template Result<pb::BranchPageReply> Parse(ByteView);
+template Result<pb::MergeRequest> Parse(ByteView);
+template Result<pb::MergeReply> Parse(ByteView);
+template Result<pb::MergeNowRequest> Parse(ByteView);
 
 void ToEntries(const std::vector<StoreWrite>& writes, size_t prefix_bytes,
                google::protobuf::RepeatedPtrField<pb::Entry>* entries) {
@@ -226,7 +284,26 @@ pb::SubmitRequest ToProto(const Txn& txn, const OpId& op, uint32_t attempt, bool
     entry->set_erase(true);
   }
   request.set_sync(sync);
+  if (txn.set_strong.has_value()) {
+    request.set_set_strong(*txn.set_strong ? kMakeStrong : kMakeAvailable);
+  }
   return request;
+}
+
+void ToProto(const BranchCounts& counts, google::protobuf::RepeatedPtrField<pb::BranchCount>* out) {
+  for (const auto& [actor, count] : counts) {
+    pb::BranchCount* const one = out->Add();
+    one->set_actor(actor);
+    one->set_count(count);
+  }
+}
+
+BranchCounts FromProto(const google::protobuf::RepeatedPtrField<pb::BranchCount>& counts) {
+  BranchCounts held;
+  for (const pb::BranchCount& one : counts) {
+    held[one.actor()] = one.count();
+  }
+  return held;
 }
 
 Txn TxnOf(const pb::SubmitRequest& request) {
@@ -251,6 +328,9 @@ Txn TxnOf(const pb::SubmitRequest& request) {
     } else {
       txn.work_puts.emplace_back(std::move(*work), entry.value());
     }
+  }
+  if (request.set_strong() != 0) {
+    txn.set_strong = request.set_strong() == kMakeStrong;
   }
   return txn;
 }

@@ -8,6 +8,7 @@
 
 #include "kvcore/base/status.h"
 #include "kvcore/proto/replication.pb.h"
+#include "kvcore/replication/branch_note.h"
 #include "kvcore/replication/epoch.h"
 #include "kvcore/replication/local_store.h"
 #include "kvcore/replication/types.h"
@@ -30,6 +31,8 @@ std::vector<StoreWrite> ToWrites(const google::protobuf::RepeatedPtrField<pb::En
                                  ByteView prefix);
 
 pb::SubmitRequest ToProto(const Txn& txn, const OpId& op, uint32_t attempt, bool sync);
+void ToProto(const BranchCounts& counts, google::protobuf::RepeatedPtrField<pb::BranchCount>* out);
+BranchCounts FromProto(const google::protobuf::RepeatedPtrField<pb::BranchCount>& counts);
 Txn TxnOf(const pb::SubmitRequest& request);  // REQUIRES: from Parse
 
 }  // namespace kvfs::replication

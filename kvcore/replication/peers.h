@@ -32,6 +32,11 @@ enum class Method : uint8_t {
   kAdmin = 17,
   kList = 32,
   kRepair = 33,
+  kBranchPush = 34,
+  kBranchInstall = 35,
+  kBranchPage = 36,
+  kMerge = 37,
+  kMergeNow = 38,
   kWatch = 48,
   kChanged = 49,  // one way, to clients
 };

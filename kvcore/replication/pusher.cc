@@ -101,9 +101,11 @@ Task<Quorum::Verdict> Pusher::Push(std::vector<env::NodeId> homes, Reign reign, 
 Task<void> Pusher::PushTo(env::NodeId home, Reign reign, Tail::Entry entry,
                           std::shared_ptr<const Tail> tail, std::shared_ptr<Round> round) {
   const Bytes body = entry->SerializeAsString();
+  // A large one, as of a merge, takes its time: 8 MB a second is little.
+  const int64_t timeout = options_.call_timeout_micros + static_cast<int64_t>(body.size() / 8);
   while (!round->IsDecided()) {
     Bytes copy = body;
-    auto reply = co_await Call(home, Method::kApply, std::move(copy), options_.call_timeout_micros);
+    auto reply = co_await Call(home, Method::kApply, std::move(copy), timeout);
     if (reply.ok() && reply->granted() && !reply->applied()) {
       const PkState state = FromProto(reply->state());
       reply = co_await CatchUp(home, entry, tail, state);

@@ -24,6 +24,7 @@ bool IsTimeToExpire(uint64_t sequence) {
 
 Status Deposed() { return Status::Unavailable("another node is the primary now"); }
 Status NoMajority() { return Status::Unavailable("a majority of the homes cannot be reached"); }
+bool IsNoMajority(const Status& status) { return status.message() == NoMajority().message(); }
 Status Closing() { return Status::Unavailable("the node is stopping"); }
 
 Status Unknown() {
@@ -43,6 +44,7 @@ pb::SubmitReply ReplyOf(const Result<Outcome>& decided) {
   reply.set_unknown(decided.status().code() == Code::kOutcomeUnknown);
   reply.set_code(static_cast<uint32_t>(decided.status().code()));
   reply.set_message(decided.status().message());
+  reply.set_no_majority(IsNoMajority(decided.status()));
   return reply;
 }
 
@@ -50,6 +52,7 @@ pb::ReadReply ReadError(const Status& status) {
   pb::ReadReply reply;
   reply.set_code(static_cast<uint32_t>(status.code()));
   reply.set_message(status.message());
+  reply.set_no_majority(IsNoMajority(status));
   return reply;
 }
 
@@ -359,6 +362,11 @@ Task<Result<Outcome>> ReplicatedPrimary::Decide(const Hold& hold, pb::SubmitRequ
     outcome.version = plan.version;
     plan.writes.pop_back();  // the state: every home writes its own
     ToEntries(plan.writes, prefix.size(), apply.mutable_entries());
+    if (txn.set_strong.has_value()) {
+      pb::Entry* const strong = apply.add_entries();
+      strong->set_ck(kStrongCk);
+      strong->set_erase(!*txn.set_strong);
+    }
   }
   pb::Entry* const record = apply.add_entries();
   record->set_ck(
@@ -386,7 +394,16 @@ Task<Result<Outcome>> ReplicatedPrimary::Decide(const Hold& hold, pb::SubmitRequ
   co_return outcome;
 }
 
+bool ReplicatedPrimary::KnowsOfNoMajority(ByteView pk) {
+  return parts_.watch != nullptr &&
+         parts_.watch->KnowsOfNone(PartitionOf(PlaceOf(pk), options_.partition_bits));
+}
+
 Task<pb::SubmitReply> ReplicatedPrimary::Submit(pb::SubmitRequest request) {
+  if (KnowsOfNoMajority(request.pk())) {
+    const Result<Outcome> refused = NoMajority();
+    co_return ReplyOf(refused);
+  }
   Bytes pk = request.pk();
   auto hold = co_await LockSettled(std::move(pk));
   if (!hold.ok()) {
@@ -394,10 +411,17 @@ Task<pb::SubmitReply> ReplicatedPrimary::Submit(pb::SubmitRequest request) {
     co_return ReplyOf(refused);
   }
   const auto decided = co_await Decide(*hold, std::move(request));
-  co_return ReplyOf(decided);
+  pb::SubmitReply reply = ReplyOf(decided);
+  if (hold->key->settled.has_value()) {
+    *reply.mutable_state() = ToProto(*hold->key->settled);
+  }
+  co_return reply;
 }
 
 Task<pb::ReadReply> ReplicatedPrimary::Read(pb::ReadRequest request) {
+  if (KnowsOfNoMajority(request.pk())) {
+    co_return ReadError(NoMajority());
+  }
   Bytes pk = request.pk();
   auto hold = co_await LockSettled(std::move(pk));
   if (!hold.ok()) {

@@ -18,6 +18,7 @@
 #include "kvcore/env/async_mutex.h"
 #include "kvcore/env/clock.h"
 #include "kvcore/replication/home.h"
+#include "kvcore/replication/majority_watch.h"
 #include "kvcore/replication/number_source.h"
 #include "kvcore/replication/outcome.h"
 #include "kvcore/replication/placement.h"
@@ -32,6 +33,8 @@ struct ReplicatedPrimaryOptions {
   uint32_t partition_bits = 8;
   uint64_t storage_epoch = 0;  // of the dots minted here
   PusherOptions pusher;
+  uint64_t max_branch_bytes = 32u << 20;  // of a pk's branch that is merged, as at homes
+  int64_t page_timeout_micros = 1'000'000;
   int max_waiting = 64;      // for one pk; more are told kBusy
   size_t max_keys = 65'536;  // remembered as settled, of each partition
 };
@@ -42,6 +45,7 @@ class ReplicatedPrimary {
     const Placement* placement = nullptr;
     Home* home = nullptr;  // of this node
     Peers* peers = nullptr;
+    MajorityWatch* watch = nullptr;  // or none: then nothing is known beforehand
     LocalStore* store = nullptr;
     NumberSource* dots = nullptr;
     versioning::HybridClock* hybrid_clock = nullptr;
@@ -61,6 +65,9 @@ class ReplicatedPrimary {
   Task<pb::SubmitReply> Submit(pb::SubmitRequest request);
   Task<pb::ReadReply> Read(pb::ReadRequest request);
 
+  // Merges the branch that `from` holds of a pk into its trunk (merging.cc).
+  Task<pb::MergeReply> Merge(Bytes pk, env::NodeId from);
+
   // Brings homes that lag behind with the pk up to date, if this node reigns over it.
   Task<void> Repair(Bytes pk);
 
@@ -78,6 +85,8 @@ class ReplicatedPrimary {
     Reign reign;
   };
 
+  bool KnowsOfNoMajority(ByteView pk);
+  Task<Result<PkState>> MergeHeld(const Hold& hold, Bytes pk, const Branch& branch);
   Task<Result<Hold>> LockSettled(Bytes pk);
   Task<Result<Epoch>> EnsureReign(uint32_t partition);
   bool Reigns(const Reign& reign);

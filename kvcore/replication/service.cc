@@ -55,11 +55,25 @@ Task<Result<Bytes>> Service::Handle(env::NodeId from, Method method, Bytes body)
     }
     case Method::kSubmit: {
       KVFS_CO_ASSIGN_OR_RETURN(auto request, Parse<pb::SubmitRequest>(body));
+      if (request.degraded()) {
+        if (branches_ == nullptr) {
+          break;
+        }
+        const pb::SubmitReply taken = co_await branches_->Submit(std::move(request));
+        co_return taken.SerializeAsString();
+      }
       const pb::SubmitReply reply = co_await primary_->Submit(std::move(request));
       co_return reply.SerializeAsString();
     }
     case Method::kRead: {
       KVFS_CO_ASSIGN_OR_RETURN(auto request, Parse<pb::ReadRequest>(body));
+      if (request.degraded()) {
+        if (branches_ == nullptr) {
+          break;
+        }
+        const pb::ReadReply seen = co_await branches_->Read(std::move(request));
+        co_return seen.SerializeAsString();
+      }
       if (request.settled()) {
         const pb::ReadReply reply = co_await primary_->Read(std::move(request));
         co_return reply.SerializeAsString();
@@ -67,6 +81,45 @@ Task<Result<Bytes>> Service::Handle(env::NodeId from, Method method, Bytes body)
       co_return co_await Serialized(home_->Read(std::move(request)));
     }
     default:  // of the storage service
+      co_return co_await HandleBranch(from, method, std::move(body));
+  }
+  co_return Status::InvalidArgument("message of a peer: an unknown method");
+}
+
+Task<Result<Bytes>> Service::HandleBranch(env::NodeId from, Method method, Bytes body) {
+  switch (method) {
+    case Method::kBranchPush: {
+      KVFS_CO_ASSIGN_OR_RETURN(auto request, Parse<pb::BranchPushRequest>(body));
+      co_return co_await Serialized(home_->Join(std::move(request)));
+    }
+    case Method::kBranchInstall: {
+      KVFS_CO_ASSIGN_OR_RETURN(const auto request, Parse<pb::BranchInstallRequest>(body));
+      co_return co_await Serialized(home_->JoinWhole(request.pk(), from, request.sync()));
+    }
+    case Method::kBranchPage: {
+      KVFS_CO_ASSIGN_OR_RETURN(auto request, Parse<pb::BranchPageRequest>(body));
+      co_return co_await Serialized(home_->BranchPage(std::move(request)));
+    }
+    case Method::kMerge: {
+      KVFS_CO_ASSIGN_OR_RETURN(const auto request, Parse<pb::MergeRequest>(body));
+      Bytes pk = request.pk();
+      const pb::MergeReply reply = co_await primary_->Merge(std::move(pk), from);
+      co_return reply.SerializeAsString();
+    }
+    case Method::kMergeNow: {
+      KVFS_CO_ASSIGN_OR_RETURN(const auto request, Parse<pb::MergeNowRequest>(body));
+      if (branches_ == nullptr) {
+        break;
+      }
+      Bytes pk = request.pk();
+      const Status merged = co_await branches_->MergeNow(std::move(pk));
+      pb::MergeReply reply;
+      reply.set_merged(merged.ok());
+      reply.set_code(static_cast<uint32_t>(merged.code()));
+      reply.set_message(merged.message());
+      co_return reply.SerializeAsString();
+    }
+    default:
       break;
   }
   co_return Status::InvalidArgument("message of a peer: an unknown method");

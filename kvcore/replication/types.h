@@ -10,6 +10,7 @@
 #include "kvcore/base/bytes.h"
 #include "kvcore/base/hash.h"
 #include "kvcore/base/status.h"
+#include "kvcore/replication/epoch.h"
 #include "kvcore/versioning/version.h"
 
 namespace kvfs::replication {
@@ -94,6 +95,9 @@ struct Txn {
   std::vector<Write> writes;
   std::vector<std::pair<WorkKey, Bytes>> work_puts;
   std::vector<WorkKey> work_erases;
+  // True: from then on the pk takes nothing in while no majority answers. False: it does again.
+  // Where the pk has one home it changes nothing.
+  std::optional<bool> set_strong;
 };
 
 // ---- immutable chunks ------------------------------------------------------
@@ -148,6 +152,11 @@ struct CommitResult {
   // The version that every put of this commit left its item in (one dot per commit and pk, so all
   // puts of one txn share it).
   std::vector<VersionId> versions;  // one per txn
+  // Of a cluster: no majority answered, and some of it was taken in by the homes that did. It will
+  // be merged with what others have done meanwhile; both are kept where they contradict each other.
+  bool degraded = false;
+  // Of a cluster: what each txn left its pk in. Empty where it is not known.
+  std::vector<PkState> states;
 };
 
 struct ScanPage {
