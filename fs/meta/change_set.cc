@@ -2,12 +2,9 @@
 
 #include <utility>
 
-#include "fs/meta/keys.h"
-
 namespace kvfs::fs {
 
-size_t ChangeSet::On(Ino home) {
-  Bytes pk = keys::DirectoryPk(home);
+size_t ChangeSet::OnPk(Bytes pk) {
   for (size_t i = 0; i < commit_.txns.size(); ++i) {
     if (commit_.txns[i].pk == pk) {
       return i;
@@ -63,7 +60,13 @@ void ChangeSet::EraseWork(Ino home, client::WorkKey key) {
   commit_.txns[On(home)].work_erases.push_back(std::move(key));
 }
 
+void ChangeSet::PutNote(Bytes ck, Bytes value) {
+  commit_.txns[OnPk(keys::ConflictsPk())].writes.push_back(
+      {.kind = client::Write::Kind::kPut, .ck = std::move(ck), .value = std::move(value)});
+}
+
 void ChangeSet::Update(const LoadedInode& loaded) {
+  in_conflict_ |= loaded.in_conflict;
   if (!RecordFits(loaded.record)) {
     record_too_large_ = true;
     return;
@@ -73,6 +76,7 @@ void ChangeSet::Update(const LoadedInode& loaded) {
 }
 
 void ChangeSet::EraseRecord(const LoadedInode& loaded) {
+  in_conflict_ |= loaded.in_conflict;
   AddAssert(loaded.ref.home, AssertRecord(loaded), kRetry);
   commit_.txns[On(loaded.ref.home)].writes.push_back(fs::EraseRecord(loaded));
 }
@@ -84,6 +88,9 @@ void ChangeSet::TouchDirectory(Ino home, TimeSpec now, client::HybridTime set_at
 Task<Errno> ChangeSet::Commit(client::Client* client) {
   if (record_too_large_) {
     co_return EIO;
+  }
+  if (in_conflict_) {
+    co_return kUnresolved;
   }
   client::CommitResult result = co_await client->Submit(std::move(commit_));
   if (result.status.code() != Code::kConflict) {

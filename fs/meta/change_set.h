@@ -8,6 +8,7 @@
 #include <vector>
 
 #include "fs/meta/inode_store.h"
+#include "fs/meta/keys.h"
 #include "fs/meta/types.h"
 #include "kvcore/base/task.h"
 #include "kvcore/client/client.h"
@@ -16,6 +17,8 @@ namespace kvfs::fs {
 
 // What an assert answers when somebody changed what was read: read again and retry.
 inline constexpr Errno kRetry = EAGAIN;
+// An item has several siblings, and what becomes of them cannot be written down now.
+inline constexpr Errno kUnresolved = ETIMEDOUT;
 
 class ChangeSet {
  public:
@@ -29,25 +32,32 @@ class ChangeSet {
   void PutWork(Ino home, client::WorkKey key, Bytes value = {});
   void EraseWork(Ino home, client::WorkKey key);
 
-  // The record in the version loaded becomes `loaded.record`, or goes.
+  // The record in the version loaded becomes `loaded.record`, or goes. One in conflict is left
+  // alone: the commit answers kUnresolved, for a version that nobody has looked at would go too.
   void Update(const LoadedInode& loaded);
   void EraseRecord(const LoadedInode& loaded);
+  // What people are told of a conflict: an item of keys::ConflictsPk.
+  void PutNote(Bytes ck, Bytes value);
+  void Drop(client::ChunkDrop drop) { commit_.drops.push_back(drop); }
   // An entry of the directory changed at `now`.
   void TouchDirectory(Ino home, TimeSpec now, client::HybridTime set_at);
 
   // It is to be taken on a full disk, because it frees space.
   void AllowReserve() { commit_.may_use_reserve = true; }
 
+  bool empty() const { return commit_.txns.empty(); }
   // Once. The errno of the assert that failed, or of the store.
   Task<Errno> Commit(client::Client* client);
 
  private:
-  size_t On(Ino home);
+  size_t On(Ino home) { return OnPk(keys::DirectoryPk(home)); }
+  size_t OnPk(Bytes pk);
   void AddAssert(Ino home, client::Assert assertion, Errno otherwise);
 
   client::Commit commit_;
   std::vector<std::vector<Errno>> otherwise_;  // per transaction and assert
   bool record_too_large_ = false;
+  bool in_conflict_ = false;
 };
 
 // Runs `attempt` (a callable returning a Task of FsResult or Errno) until it does not answer

@@ -204,6 +204,7 @@ Task<Errno> FsckWalk::ReadHome(Ino home, std::string path, HomeFacts* facts) {
       switch (static_cast<keys::Tag>(item.ck.front())) {
         case keys::Tag::kSelf:
         case keys::Tag::kTimes:
+        case keys::Tag::kGrave:
         case keys::Tag::kIntent:
         case keys::Tag::kHold:
           break;

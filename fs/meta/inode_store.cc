@@ -3,8 +3,10 @@
 #include <algorithm>
 #include <cassert>
 #include <optional>
+#include <tuple>
 #include <utility>
 
+#include "fs/meta/conflict_items.h"
 #include "fs/meta/keys.h"
 #include "fs/meta/posix.h"
 
@@ -25,18 +27,15 @@ Bytes Encode(const Message& message) {
   return message.SerializeAsString();
 }
 
-void JoinTime(pb::Time* own, const pb::Time& other) {
-  if (other.set_at() > own->set_at()) {
-    *own = other;
-  }
-}
-
 // How many keys LoadInodes asks for: a directory's record is joined with its `times`.
 bool IsDirectory(InodeRef ref) { return ref.ino == ref.home; }
 
+// `content`: the item c/<ino>, where the record has siblings.
 FsResult<LoadedInode> FromItems(InodeRef ref, const client::Item& item,
-                                const std::optional<client::Item>* times) {
-  auto record = DecodeInode(item.value());
+                                const std::optional<client::Item>* times,
+                                const client::Item* content = nullptr) {
+  const bool in_conflict = item.siblings.size() > 1;
+  auto record = in_conflict ? MergedRecord(item, content) : DecodeInode(item.value());
   if (!record.ok()) {
     return ToErrno(record.error());
   }
@@ -44,7 +43,10 @@ FsResult<LoadedInode> FromItems(InodeRef ref, const client::Item& item,
       S_ISDIR(record->mode()) != IsDirectory(ref)) {
     return Errno(EIO);
   }
-  LoadedInode loaded{.ref = ref, .record = std::move(*record), .version = item.version};
+  LoadedInode loaded{.ref = ref,
+                     .record = std::move(*record),
+                     .version = item.version,
+                     .in_conflict = in_conflict};
   if (times != nullptr && times->has_value()) {
     auto decoded = DecodeTimes((*times)->value());
     if (!decoded.ok()) {
@@ -103,7 +105,15 @@ Task<FsResult<std::vector<std::optional<LoadedInode>>>> LoadInodes(client::Clien
       loaded.emplace_back();
       continue;
     }
-    auto one = FromItems(ref, *item, times);
+    std::optional<client::Item> content;
+    if (item->siblings.size() > 1 && !IsDirectory(ref)) {
+      auto got = co_await client->Get({keys::DirectoryPk(ref.home), keys::Inline(ref.ino)});
+      if (!got.ok()) {
+        co_return ToErrno(got.error());
+      }
+      content = std::move(*got);
+    }
+    auto one = FromItems(ref, *item, times, content ? &*content : nullptr);
     if (!one.ok()) {
       co_return one.error();
     }
@@ -121,7 +131,9 @@ Task<FsResult<LoadedInode>> LoadInode(client::Client* client, InodeRef ref) {
     if (!item->has_value()) {
       co_return ENOENT;
     }
-    co_return FromItems(ref, **item, nullptr);
+    if ((*item)->siblings.size() == 1) {
+      co_return FromItems(ref, **item, nullptr);
+    }
   }
   std::vector<InodeRef> refs(1, ref);
   auto loaded = co_await LoadInodes(client, std::move(refs));
@@ -161,6 +173,15 @@ void SetTime(pb::Time* time, TimeSpec value, client::HybridTime set_at) {
   time->set_seconds(std::clamp(value.seconds, -kMaxTimeSeconds, kMaxTimeSeconds));
   time->set_nanos(value.nanos);
   time->set_set_at(set_at);
+}
+
+void JoinTime(pb::Time* own, const pb::Time& other) {
+  const auto order = [](const pb::Time& time) {
+    return std::tuple(time.set_at(), time.seconds(), time.nanos());
+  };
+  if (order(*own) < order(other)) {
+    *own = other;
+  }
 }
 
 TimeSpec GetTime(const pb::Time& time) {

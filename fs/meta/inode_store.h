@@ -33,6 +33,9 @@ struct LoadedInode {
   InodeRef ref;
   pb::Inode record;           // a directory's mtime and ctime are joined with its `times` item
   client::VersionId version;  // of the record's item
+  // The item has several siblings: `record` is what they come to (conflict.h). Not to be written
+  // before a ConflictResolver has written that down.
+  bool in_conflict = false;
 };
 
 // ENOENT: there is no such inode (any more).
@@ -53,6 +56,8 @@ client::Write PutDirectoryTimes(TimeSpec now, client::HybridTime set_at);
 inline constexpr int64_t kMaxTimeSeconds = int64_t{1} << 40;
 void SetTime(pb::Time* time, TimeSpec value, client::HybridTime set_at);
 TimeSpec GetTime(const pb::Time& time);
+// The one set later stays; of two set at once the greater, so that the order does not matter.
+void JoinTime(pb::Time* own, const pb::Time& other);
 
 Attr AttrOf(const pb::Inode& record);
 

@@ -8,6 +8,7 @@ namespace kvfs::fs::keys {
 namespace {
 
 constexpr char kDirectoryPkTag = 'D';
+constexpr char kConflictsPkTag = 'K';
 
 Bytes Tagged(Tag tag) { return Bytes(1, static_cast<char>(tag)); }
 
@@ -46,6 +47,7 @@ std::optional<Ino> HomeOfPk(ByteView pk) {
 Bytes Self() { return Tagged(Tag::kSelf); }
 Bytes Alive() { return Tagged(Tag::kAlive); }
 Bytes Times() { return Tagged(Tag::kTimes); }
+Bytes Grave() { return Tagged(Tag::kGrave); }
 
 uint64_t NameHash(const SipHashKey& key, ByteView name) {
   uint64_t hash = SipHash24(key, name) >> 1;
@@ -185,5 +187,31 @@ std::optional<InodeRef> ParseWorkId(ByteView id) {
 client::WorkKey Work(WorkKind kind, InodeRef ref, int64_t due_millis) {
   return {.due_millis = due_millis, .kind = static_cast<uint8_t>(kind), .id = WorkId(ref)};
 }
+
+Bytes UniteId(Ino from, Ino to) {
+  Bytes id;
+  PutBigEndian64(&id, from);
+  PutBigEndian64(&id, to);
+  return id;
+}
+
+std::optional<std::pair<Ino, Ino>> ParseUniteId(ByteView id) {
+  Ino from = 0;
+  Ino to = 0;
+  if (!GetBigEndian64(&id, &from) || !GetBigEndian64(&id, &to) || !id.empty()) {
+    return std::nullopt;
+  }
+  return std::pair(from, to);
+}
+
+Bytes ConflictsPk() { return Bytes(1, kConflictsPkTag); }
+
+Bytes ConflictNote(client::HybridTime time, uint64_t hash) {
+  Bytes key = Tagged(Tag::kNote, time);
+  PutBigEndian64(&key, hash);
+  return key;
+}
+
+Bytes ConflictNotePrefix() { return Tagged(Tag::kNote); }
 
 }  // namespace kvfs::fs::keys

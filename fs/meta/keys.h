@@ -8,6 +8,7 @@
 
 #include <cstdint>
 #include <optional>
+#include <utility>
 
 #include "fs/meta/types.h"
 #include "kvcore/base/bytes.h"
@@ -20,6 +21,7 @@ enum class Tag : uint8_t {
   kSelf = 0x01,    // the directory's own pb::Inode
   kAlive = 0x02,   // empty value; asserted by every create, erased by rmdir
   kTimes = 0x03,   // pb::DirectoryTimes, written blindly by every change of the entries
+  kGrave = 0x04,   // pb::Inode of the directory that was removed, while a copy of it may come back
   kDentry = 0x10,  // d/<hash of the name><name>: pb::Dentry
   kInode = 0x20,   // i/<ino>: pb::Inode of a file born here
   kInline = 0x21,  // c/<ino>: content of at most kMaxInlineBytes; target of a symlink
@@ -29,6 +31,7 @@ enum class Tag : uint8_t {
   kLock = 0x25,    // k/<ino>: pb::FileLocks
   kIntent = 0x30,  // t/<session>/<sequence>: an operation over two directories
   kHold = 0x40,    // hold/<ino>/<session>: a mount has an unlinked file open
+  kNote = 0x50,    // <hybrid time><hash>, under ConflictsPk: pb::ConflictNote
 };
 
 Bytes DirectoryPk(Ino home);
@@ -38,6 +41,7 @@ std::optional<Ino> HomeOfPk(ByteView pk);
 Bytes Self();
 Bytes Alive();
 Bytes Times();
+Bytes Grave();
 
 // Readdir cookie and order of a name: 63 bits of a keyed hash, at least kFirstCookie.
 inline constexpr uint64_t kFirstCookie = 16;
@@ -93,9 +97,23 @@ enum class WorkKind : uint8_t {
   kOrphan = 1,  // an inode without links: reclaim it
   kDrop = 2,    // chunks that a publish displaced: drop those that no version names
   kFold = 3,    // an overlay to be folded into chunks
+  // The store's kMergedWork comes with a pk as its id: items that a merge has left in conflict.
+  kSettle = 4,  // items of a directory to be looked at again after a merge (pb::SettleWork)
+  kUnite = 5,   // id is UniteId: the entries of one directory are to move into another
+  kGrave = 6,   // what was kept of a removed directory may go
 };
 Bytes WorkId(InodeRef ref);
 std::optional<InodeRef> ParseWorkId(ByteView id);  // longer ids are cut
 client::WorkKey Work(WorkKind kind, InodeRef ref, int64_t due_millis);
+// The id of a kUnite line: `from` is to be emptied into `to`.
+Bytes UniteId(Ino from, Ino to);
+std::optional<std::pair<Ino, Ino>> ParseUniteId(ByteView id);
+
+// ---- conflicts ----------------------------------------------------------------
+
+// What people are told of conflicts (pb::ConflictNote) lies under a partition key of its own.
+Bytes ConflictsPk();
+Bytes ConflictNote(client::HybridTime time, uint64_t hash);
+Bytes ConflictNotePrefix();
 
 }  // namespace kvfs::fs::keys

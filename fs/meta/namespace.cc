@@ -56,12 +56,18 @@ Task<FsResult<Namespace::FoundEntry>> Namespace::FindEntry(InodeRef dir, Bytes n
   FoundEntry found;
   found.ck = DentryKey(name);
   auto item = co_await client_->Get({keys::DirectoryPk(dir.ino), found.ck});
+  if (item.ok() && item->has_value() && (*item)->siblings.size() > 1 && conflicts_ != nullptr) {
+    // Where it cannot be resolved now, the winner is what the name leads to.
+    (void)co_await conflicts_->ResolveEntry(dir.ino, found.ck);
+    item = co_await client_->Get({keys::DirectoryPk(dir.ino), found.ck});
+  }
   if (!item.ok()) {
     co_return ToErrno(item.error());
   }
   if (!item->has_value()) {
     co_return Errno(ENOENT);
   }
+  found.in_conflict = (*item)->siblings.size() > 1;
   auto dentry = DecodeDentry((*item)->value());
   if (!dentry.ok()) {
     co_return ToErrno(dentry.error());
@@ -69,6 +75,15 @@ Task<FsResult<Namespace::FoundEntry>> Namespace::FindEntry(InodeRef dir, Bytes n
   found.dentry = std::move(*dentry);
   found.version = (*item)->version;
   co_return found;
+}
+
+Task<FsResult<LoadedInode>> Namespace::Load(InodeRef ref) {
+  auto loaded = co_await LoadInode(client_, ref);
+  if (loaded.ok() && loaded->in_conflict && conflicts_ != nullptr) {
+    (void)co_await conflicts_->ResolveInode(ref);
+    loaded = co_await LoadInode(client_, ref);
+  }
+  co_return loaded;
 }
 
 Task<FsResult<NodeInfo>> Namespace::Lookup(InodeRef dir, Bytes name) {

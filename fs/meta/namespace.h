@@ -53,7 +53,22 @@ class OpenFiles {
 struct NamespaceOptions {
   // An orphan's content is kept at least this long for those who have it open elsewhere.
   int64_t orphan_grace_micros = 0;
-  bool is_shared = false;  // with other mounts, which may lock files
+  // With other mounts, which may lock files, and may write while parted from this one: so nothing
+  // that one of them may still change goes at once: a file stays as an orphan, and a removed
+  // directory leaves a grave, its record, from which it comes back if somebody has put a file into
+  // it meanwhile.
+  bool is_shared = false;
+  // How long a grave stays; 1 s .. 10 years.
+  int64_t grave_micros = int64_t{30} * 86'400 * 1'000'000;
+};
+
+// Writes down what becomes of items with several siblings (conflict_resolver.h).
+class ConflictHandler {
+ public:
+  virtual ~ConflictHandler() = default;
+
+  virtual Task<Errno> ResolveInode(InodeRef ref) = 0;
+  virtual Task<Errno> ResolveEntry(Ino directory, Bytes ck) = 0;
 };
 
 struct RenameOutcome {
@@ -78,6 +93,10 @@ class Namespace {
             OpenFiles* open_files);
   Namespace(const Namespace&) = delete;
   Namespace& operator=(const Namespace&) = delete;
+
+  // What is met with several siblings is resolved before it is used, if that can be done. Borrowed;
+  // to be set before the first operation; null: readers see the winner, writers fail.
+  void SetConflictHandler(ConflictHandler* handler) { conflicts_ = handler; }
 
   // Creates the root directory of a new store if there is none. To be called once, first.
   Task<Errno> Initialise(Credentials owner);
@@ -128,6 +147,7 @@ class Namespace {
     Bytes ck;
     pb::Dentry dentry;
     client::VersionId version;
+    bool in_conflict = false;  // not to be overwritten
 
     InodeRef ref() const { return {.ino = dentry.ino(), .home = dentry.home()}; }
     bool is_directory() const { return dentry.ino() == dentry.home(); }
@@ -165,7 +185,7 @@ class Namespace {
 
   // ENOENT if there is none.
   Task<FsResult<FoundEntry>> FindEntry(InodeRef dir, Bytes name);
-  Task<FsResult<LoadedInode>> Load(InodeRef ref) { return LoadInode(client_, ref); }
+  Task<FsResult<LoadedInode>> Load(InodeRef ref);
 
   Task<FsResult<NodeInfo>> TryLookup(InodeRef dir, Bytes name);
   Task<FsResult<Attr>> TrySetAttr(InodeRef ref, SetAttrRequest request);
@@ -212,6 +232,7 @@ class Namespace {
   Task<FsResult<std::vector<Bytes>>> XattrNames(Ino home, Ino ino, Bytes prefix, size_t limit);
   // Whether the inode has an xattr of this kind beside `name`.
   Task<FsResult<bool>> HasOtherXattr(const LoadedInode* inode, XattrBit bit, Bytes name);
+  Task<FsResult<Bytes>> GetOwnXattr(InodeRef ref, Bytes name);
   Task<FsResult<std::optional<Bytes>>> ReadXattr(const LoadedInode* inode, Bytes name);
   // After chmod: the access ACL says what the mode says.
   Task<Errno> ChmodAcl(const LoadedInode* inode, ChangeSet* changes);
@@ -220,6 +241,7 @@ class Namespace {
   client::Client* const client_;
   const env::Env env_;
   OpenFiles* const open_files_;
+  ConflictHandler* conflicts_ = nullptr;
   // Held by moves of directories between directories: nothing else changes who is above whom.
   env::AsyncMutex move_lock_;
 };

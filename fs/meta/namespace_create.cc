@@ -109,6 +109,9 @@ Task<FsResult<NodeInfo>> Namespace::TryMake(InodeRef dir, Bytes name, NewInode w
     parent->record.set_subdirectories(parent->record.subdirectories() + 1);
     changes.Update(*parent);
     changes.Put(child.ref.home, keys::Alive(), {});
+    // From the start, so that the first entry is a change of something that rmdir erases: then a
+    // merge sees that one side has filled what the other has removed.
+    changes.TouchDirectory(child.ref.home, moment.now, moment.set_at);
   }
   const Errno done = co_await changes.Commit(client_);
   if (!done.ok()) {

@@ -8,6 +8,17 @@
 #include "fs/meta/posix.h"
 
 namespace kvfs::fs {
+namespace {
+
+int64_t DueMillis(TimeSpec now, int64_t after_micros) {
+  constexpr int64_t kMicrosPerMilli = 1000;
+  constexpr int64_t kMillisPerSecond = 1000;
+  constexpr int64_t kNanosPerMilli = 1'000'000;
+  return now.seconds * kMillisPerSecond + now.nanos / kNanosPerMilli +
+         after_micros / kMicrosPerMilli;
+}
+
+}  // namespace
 
 Task<FsResult<Removed>> Namespace::Unlink(InodeRef dir, Bytes name) {
   if (const Errno bad = CheckName(name); !bad.ok()) {
@@ -25,6 +36,9 @@ Task<FsResult<Namespace::Removal>> Namespace::BeginRemoval(InodeRef dir, Bytes n
   }
   if (entry->is_directory() != is_directory) {
     co_return Errno(is_directory ? ENOTDIR : EISDIR);
+  }
+  if (entry->in_conflict) {
+    co_return kUnresolved;
   }
   auto inode = co_await Load(entry->ref());
   if (!inode.ok()) {
@@ -62,9 +76,6 @@ Task<FsResult<Removed>> Namespace::TryUnlink(InodeRef dir, Bytes name) {
 Task<FsResult<Removed>> Namespace::DropLink(LoadedInode* file, uint64_t link_id, bool is_replaced,
                                             Moment moment, env::AsyncMutex::Guard* guard,
                                             ChangeSet* changes) {
-  constexpr int64_t kMicrosPerMilli = 1000;
-  constexpr int64_t kMillisPerSecond = 1000;
-  constexpr int64_t kNanosPerMilli = 1'000'000;
   pb::Inode& record = file->record;
   if (record.nlink() == 0) {
     co_return Errno(EIO);  // an entry to an inode without links
@@ -82,18 +93,15 @@ Task<FsResult<Removed>> Namespace::DropLink(LoadedInode* file, uint64_t link_id,
     changes->Update(*file);
     co_return removed;
   }
-  bool is_wanted = false;
+  bool is_wanted = options_.is_shared;
   if (open_files_ != nullptr) {
     *guard = co_await open_files_->HoldOpens(file->ref.ino);
-    is_wanted =
-        open_files_->IsOpen(file->ref.ino) || (is_replaced && open_files_->IsKnown(file->ref.ino));
+    is_wanted = is_wanted || open_files_->IsOpen(file->ref.ino) ||
+                (is_replaced && open_files_->IsKnown(file->ref.ino));
   }
   if (!is_wanted && !HasChunks(record)) {
     changes->EraseRecord(*file);
     changes->Erase(file->ref.home, keys::Inline(file->ref.ino));
-    if (options_.is_shared) {
-      changes->Erase(file->ref.home, keys::Lock(file->ref.ino));  // of a mount that has died
-    }
     const Errno erased = co_await EraseXattrs(file, changes);
     if (!erased.ok()) {
       co_return erased;
@@ -101,9 +109,7 @@ Task<FsResult<Removed>> Namespace::DropLink(LoadedInode* file, uint64_t link_id,
     removed.is_gone = true;
     co_return removed;
   }
-  record.set_orphan_due_millis(moment.now.seconds * kMillisPerSecond +
-                               moment.now.nanos / kNanosPerMilli +
-                               options_.orphan_grace_micros / kMicrosPerMilli);
+  record.set_orphan_due_millis(DueMillis(moment.now, options_.orphan_grace_micros));
   changes->Update(*file);
   changes->PutWork(file->ref.home, OrphanWork(record));
   co_return removed;
@@ -151,9 +157,15 @@ Task<FsResult<Removed>> Namespace::DropDirectory(LoadedInode* directory, Moment 
   changes->EraseRecord(*directory);
   changes->Erase(ino, keys::Alive());
   changes->Erase(ino, keys::Times());
-  const Errno erased = co_await EraseXattrs(directory, changes);
-  if (!erased.ok()) {
-    co_return erased;
+  if (options_.is_shared) {  // its xattrs stay with the grave
+    changes->Put(ino, keys::Grave(), EncodeInode(directory->record));
+    changes->PutWork(ino, keys::Work(keys::WorkKind::kGrave, directory->ref,
+                                     DueMillis(moment.now, options_.grave_micros)));
+  } else {
+    const Errno erased = co_await EraseXattrs(directory, changes);
+    if (!erased.ok()) {
+      co_return erased;
+    }
   }
   SetTime(directory->record.mutable_ctime(), moment.now, moment.set_at);
   Removed removed{.ref = directory->ref, .attr = AttrOf(directory->record), .is_gone = true};

@@ -62,6 +62,9 @@ Task<FsResult<RenameOutcome>> Namespace::TryRename(InodeRef from_dir, Bytes from
     }
   }
 
+  if (from.entry.in_conflict || to.entry.in_conflict) {
+    co_return kUnresolved;
+  }
   const bool exchanges = mode == RenameMode::kExchange;
   const bool is_across = from_dir.ino != to_dir.ino;
   const bool from_moves_tree = is_across && from.entry.is_directory();

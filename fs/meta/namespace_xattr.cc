@@ -2,6 +2,7 @@
 
 #include <utility>
 
+#include "fs/meta/conflict_items.h"
 #include "fs/meta/keys.h"
 #include "fs/meta/names.h"
 #include "fs/meta/namespace.h"
@@ -32,7 +33,8 @@ Task<FsResult<std::optional<Bytes>>> Namespace::ReadXattr(const LoadedInode* ino
 
 Task<FsResult<Bytes>> Namespace::GetXattr(InodeRef ref, Bytes name) {
   if (IsReservedXattr(name)) {
-    co_return Errno(ENODATA);
+    auto told = co_await GetOwnXattr(ref, std::move(name));
+    co_return told;
   }
   auto bit = ClassifyXattr(name);
   if (!bit.ok()) {
@@ -53,6 +55,20 @@ Task<FsResult<Bytes>> Namespace::GetXattr(InodeRef ref, Bytes name) {
     co_return Errno(ENODATA);
   }
   co_return std::move(**value);
+}
+
+Task<FsResult<Bytes>> Namespace::GetOwnXattr(InodeRef ref, Bytes name) {
+  if (name != kConflictName) {
+    co_return Errno(ENODATA);
+  }
+  auto inode = co_await Load(ref);
+  if (!inode.ok()) {
+    co_return inode.error();
+  }
+  if (!inode->record.has_conflict()) {
+    co_return Errno(ENODATA);
+  }
+  co_return DescribeOrigin(inode->record.conflict());
 }
 
 Task<FsResult<std::vector<Bytes>>> Namespace::XattrNames(Ino home, Ino ino, Bytes prefix,

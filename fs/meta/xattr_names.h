@@ -22,6 +22,9 @@ inline constexpr ByteView kAclAccessName = "system.posix_acl_access";
 inline constexpr ByteView kAclDefaultName = "system.posix_acl_default";
 inline constexpr ByteView kCapabilityName = "security.capability";
 
+// Answered by the filesystem: where a conflict copy comes from.
+inline constexpr ByteView kConflictName = "user.kvfs.conflict";
+
 inline constexpr uint32_t kMaxXattrNameBytes = 255;
 inline constexpr uint32_t kMaxXattrValueBytes = 65536;
 // Of one inode: listxattr(2) can return no more.

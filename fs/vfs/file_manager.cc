@@ -31,7 +31,9 @@ FileManagerImpl::FileManagerImpl(const FileManagerOptions& options, client::Clie
       chunks_(client, env.scheduler, GeometryOf(client->info()), options.chunk_cache_bytes),
       reader_(client, &chunks_),
       planner_(client, env.random, env.scheduler, &chunks_, &reader_, options.fold_blocks),
-      publisher_(client, env.clock, &planner_, &chunks_, options.fold_after_micros),
+      publisher_(client, env.clock, &planner_, &chunks_, options.fold_after_micros,
+                 options.is_shared),
+      keeper_(client, &chunks_),
       files_(env.scheduler),
       space_(client, env.clock, &files_.dirty_bytes),
       background_(env.scheduler) {}

@@ -14,6 +14,7 @@
 #include <optional>
 #include <vector>
 
+#include "fs/meta/conflict_resolver.h"
 #include "fs/meta/types.h"
 #include "kvcore/base/task.h"
 #include "kvcore/client/client.h"
@@ -30,7 +31,6 @@ struct ReadPiece {
 using ReadPieces = std::vector<ReadPiece>;
 
 struct FileManagerOptions {
-  bool is_shared = false;                   // with other mounts, which may lock files
   uint64_t write_buffer_bytes = 64u << 20;  // over all files; 1 MiB .. 16 GiB
   int64_t max_dirty_micros = 5'000'000;     // 100 ms .. 60 s
   uint64_t chunk_cache_bytes = 64u << 20;   // decompressed chunks; 1 MiB .. 1 TiB
@@ -40,6 +40,11 @@ struct FileManagerOptions {
   uint32_t fold_blocks = 31;
   // Overlays of files that have not been written for so long fold too; 1 s .. 1 day.
   int64_t fold_after_micros = 600'000'000;
+  // With other mounts, which may lock files, and may write while parted from this one
+  // (NamespaceOptions::is_shared). So each publish
+  // marks the content (conflict.h: ContentMark), and none leaves overlay blocks: those of two sides
+  // would mix.
+  bool is_shared = false;
 };
 
 // One open(2) of a file; write-back errors are told to each handle once (errseq).
@@ -101,6 +106,14 @@ class FileManager {
   // Orphans for which `is_held` says true are left alone by RunDueWork, as are open ones: somebody
   // may yet open them. To be set before the first call.
   virtual void SetHeld(std::function<bool(Ino)> is_held) = 0;
+  // Who does the lines of the work index that are none of files: as ConflictResolver::RunLine. To
+  // be set before the first call.
+  using LineRunner = std::function<Task<FsResult<bool>>(client::WorkItem)>;
+  virtual void SetLineRunner(LineRunner run) = 0;
+  // Resolves what is met with several siblings. Borrowed; to be set before the first call.
+  virtual void SetConflictHandler(ConflictHandler* handler) = 0;
+  // For the resolver of conflicts.
+  virtual ContentKeeper* contents() = 0;
   // Runs the work index: orphans, dropped chunks, folds. Bounded work per call; true if more is
   // due.
   virtual Task<FsResult<bool>> RunDueWork() = 0;

@@ -4,6 +4,7 @@
 #pragma once
 
 #include "fs/vfs/background_work.h"
+#include "fs/vfs/conflict_content.h"
 #include "fs/vfs/file_manager.h"
 #include "fs/vfs/file_table.h"
 #include "fs/vfs/publisher.h"
@@ -35,6 +36,11 @@ class FileManagerImpl final : public FileManager {
   Task<Errno> Publish(InodeRef ref) override;
   Task<Errno> ReclaimOrphan(InodeRef ref) override;
   void SetHeld(std::function<bool(Ino)> is_held) override { is_held_ = std::move(is_held); }
+  void SetLineRunner(LineRunner run) override { run_line_ = std::move(run); }
+  void SetConflictHandler(ConflictHandler* handler) override {
+    publisher_.SetConflictHandler(handler);
+  }
+  ContentKeeper* contents() override { return &keeper_; }
   Task<FsResult<bool>> RunDueWork() override;
   Task<Errno> Drain(bool sync) override;
   Stats GetStats() const override;
@@ -93,6 +99,7 @@ class FileManagerImpl final : public FileManager {
   Task<FsResult<bool>> EraseItems(LoadedInode inode, std::vector<client::ChunkDrop> drops,
                                   std::vector<client::Write> blocks);
   Task<Errno> EraseWork(InodeRef ref, client::WorkKey key);
+  Task<FsResult<bool>> DoLine(const client::WorkItem* line);
   Task<FsResult<bool>> DoWork(InodeRef ref, client::WorkKey key);
 
   // ---- folding (file_fold.cc)
@@ -111,7 +118,9 @@ class FileManagerImpl final : public FileManager {
   ContentReader reader_;
   ContentPlanner planner_;
   Publisher publisher_;
+  ConflictContent keeper_;
   std::function<bool(Ino)> is_held_;
+  LineRunner run_line_;
   FileTable files_;
   SpaceBudget space_;
   std::atomic<FileHandle> next_handle_{1};

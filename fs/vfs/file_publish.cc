@@ -25,7 +25,7 @@ Task<Errno> FileManagerImpl::PublishOldestLocked(FileState* state, bool sync) {
   ContentChange change;
   change.data = &generation->buffer;
   change.min_size = generation->buffer.end();
-  change.may_leave_blocks = true;
+  change.may_leave_blocks = !options_.is_shared;
   PublishOptions options;
   options.mtime = generation->mtime;
   options.sync = sync;

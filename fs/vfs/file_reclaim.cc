@@ -126,10 +126,9 @@ Task<FsResult<bool>> FileManagerImpl::EraseItems(LoadedInode inode,
     }
     txn.asserts.push_back(AssertRecord(inode));
     if (is_last) {
-      if (!HasChunks(inode.record) && inode.record.size() > 0) {
-        txn.writes.push_back(
-            {.kind = client::Write::Kind::kErase, .ck = keys::Inline(ref.ino), .value = {}});
-      }
+      // Inline content, or the mark of what was in chunks.
+      txn.writes.push_back(
+          {.kind = client::Write::Kind::kErase, .ck = keys::Inline(ref.ino), .value = {}});
       if (options_.is_shared) {  // of a mount that has died
         txn.writes.push_back(
             {.kind = client::Write::Kind::kErase, .ck = keys::Lock(ref.ino), .value = {}});
@@ -192,11 +191,7 @@ Task<FsResult<bool>> FileManagerImpl::RunDueWork() {
   size_t done = 0;
   Errno first;
   for (const client::WorkItem& item : *due) {
-    const auto ref = keys::ParseWorkId(item.key.id);
-    if (!ref) {
-      continue;
-    }
-    auto worked = co_await DoWork(*ref, item.key);
+    auto worked = co_await DoLine(&item);
     if (worked.ok() && !*worked) {
       continue;  // not now
     }
@@ -214,6 +209,26 @@ Task<FsResult<bool>> FileManagerImpl::RunDueWork() {
 }
 
 // One line of the work index. False: it is to be left for later.
+Task<FsResult<bool>> FileManagerImpl::DoLine(const client::WorkItem* line) {
+  const bool is_of_file = line->key.kind == static_cast<uint8_t>(keys::WorkKind::kFold) ||
+                          line->key.kind == static_cast<uint8_t>(keys::WorkKind::kOrphan);
+  if (!is_of_file) {
+    if (run_line_ == nullptr) {
+      co_return false;
+    }
+    client::WorkItem copy = *line;
+    auto ran = co_await run_line_(std::move(copy));
+    co_return ran;
+  }
+  const auto ref = keys::ParseWorkId(line->key.id);
+  if (!ref) {
+    co_return false;
+  }
+  client::WorkKey key = line->key;
+  auto worked = co_await DoWork(*ref, std::move(key));
+  co_return worked;
+}
+
 Task<FsResult<bool>> FileManagerImpl::DoWork(InodeRef ref, client::WorkKey key) {
   Errno outcome;
   if (key.kind == static_cast<uint8_t>(keys::WorkKind::kFold)) {

@@ -44,6 +44,11 @@ void OpenSet::AddOrphan(Ino ino) {
   orphans_.insert(ino);
 }
 
+bool OpenSet::HasOrphan(Ino ino) const {
+  std::lock_guard lock(mutex_);
+  return orphans_.contains(ino);
+}
+
 bool OpenSet::TakeOrphan(Ino ino) {
   {
     std::lock_guard lock(mutex_);

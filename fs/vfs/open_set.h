@@ -31,6 +31,7 @@ class OpenSet : public OpenFiles {
 
   // An inode without links waits until it is neither open nor known.
   void AddOrphan(Ino ino);
+  bool HasOrphan(Ino ino) const;
   // True, once, if the inode is an orphan that has waited long enough: reclaim it.
   bool TakeOrphan(Ino ino);
 

@@ -1,5 +1,7 @@
 #include "fs/vfs/publisher.h"
 
+#include "fs/meta/change_set.h"
+#include "fs/meta/conflict.h"
 #include "fs/meta/keys.h"
 #include "fs/meta/posix.h"
 
@@ -31,6 +33,11 @@ Task<Errno> Publisher::Load(FileState* state) {
 
 Task<Errno> Publisher::Reload(FileState* state) {
   auto inode = co_await LoadInode(client_, state->ref);
+  if (inode.ok() && inode->in_conflict && conflicts_ != nullptr) {
+    // Where it cannot be resolved now, what its versions come to can be read, and not be written.
+    (void)co_await conflicts_->ResolveInode(state->ref);
+    inode = co_await LoadInode(client_, state->ref);
+  }
   if (!inode.ok()) {
     co_return inode.error() == Errno(ENOENT) ? Errno(ESTALE) : inode.error();
   }
@@ -144,10 +151,18 @@ Task<Errno> Publisher::Commit(FileState* state, ContentPlan* plan, const Publish
     if (!RecordFits(inode.record)) {
       co_return Errno(EIO);
     }
+    if (inode.in_conflict) {
+      co_return kUnresolved;
+    }
     client::Txn txn;
     txn.pk = keys::DirectoryPk(state->ref.home);
     txn.asserts.push_back(AssertRecord(inode));
     txn.writes = plan->writes;
+    if (is_shared_ && (plan->content.chunked || plan->content.size == 0)) {
+      txn.writes.push_back({.kind = client::Write::Kind::kPut,
+                            .ck = keys::Inline(state->ref.ino),
+                            .value = ContentMark(inode.record)});
+    }
     txn.writes.push_back(PutRecord(inode));
     if (plan->is_fresh_overlay) {
       txn.work_puts.emplace_back(FoldWork(state->ref), Bytes());

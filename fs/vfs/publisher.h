@@ -5,6 +5,7 @@
 
 #include <functional>
 
+#include "fs/meta/namespace.h"
 #include "fs/vfs/content_planner.h"
 
 namespace kvfs::fs {
@@ -17,14 +18,18 @@ struct PublishOptions {
 
 class Publisher {
  public:
-  // An overlay is folded when it has lain idle for `fold_after_micros`.
+  // An overlay is folded when it has lain idle for `fold_after_micros`. `is_shared` as in
+  // FileManagerOptions.
   Publisher(client::Client* client, env::Clock* clock, ContentPlanner* planner, ChunkReader* chunks,
-            int64_t fold_after_micros)
+            int64_t fold_after_micros, bool is_shared)
       : client_(client),
         clock_(clock),
         planner_(planner),
         chunks_(chunks),
-        fold_after_micros_(fold_after_micros) {}
+        fold_after_micros_(fold_after_micros),
+        is_shared_(is_shared) {}
+
+  void SetConflictHandler(ConflictHandler* handler) { conflicts_ = handler; }
 
   // Reads the record, if that has not been done. ESTALE: there is none.
   Task<Errno> Load(FileState* state);
@@ -48,6 +53,8 @@ class Publisher {
   ContentPlanner* const planner_;
   ChunkReader* const chunks_;
   const int64_t fold_after_micros_;
+  const bool is_shared_;
+  ConflictHandler* conflicts_ = nullptr;
 };
 
 }  // namespace kvfs::fs

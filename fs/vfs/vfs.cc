@@ -6,7 +6,6 @@
 #include "fs/vfs/vfs_impl.h"
 
 namespace kvfs::fs {
-
 namespace {
 
 FileManagerOptions FileOptions(const VfsOptions& options) {
@@ -30,12 +29,17 @@ VfsImpl::VfsImpl(const VfsOptions& options, client::Client* client, env::Env env
       namespace_(
           {.orphan_grace_micros = options.orphan_grace_micros, .is_shared = options.is_shared},
           client, env, &open_set_),
+      conflicts_(client, env, files_->contents()),
       atimes_(options.keeps_atime),
       worker_(env.scheduler, options.work_interval_micros, [this] { return RunWork(); }),
       locks_(options.is_shared ? std::make_unique<LockManager>(options.locks, client, env)
                                : nullptr),
       lock_renewer_(env.scheduler, options.locks.lease_micros / 6, [this] { return RenewLocks(); }),
       background_(env.scheduler) {
+  namespace_.SetConflictHandler(&conflicts_);
+  files_->SetConflictHandler(&conflicts_);
+  files_->SetLineRunner(
+      [this](client::WorkItem line) { return conflicts_.RunLine(std::move(line)); });
   files_->SetHeld([this](Ino ino) { return open_set_.IsOpen(ino) || open_set_.IsKnown(ino); });
 }
 

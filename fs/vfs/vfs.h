@@ -32,7 +32,8 @@ struct VfsOptions {
   // How often the work index is looked at, microseconds; 10 ms .. 1 h.
   int64_t work_interval_micros = 1'000'000;
   // Others write to the store too: what is remembered of a file is looked at again when it is
-  // opened, and the kernel keeps no pages across opens.
+  // opened, and the kernel keeps no pages across opens. They may do so while parted from this
+  // mount, and both sides are to be kept: see NamespaceOptions and FileManagerOptions.
   bool is_shared = false;
   LockOptions locks;  // where it is shared
   // Whether reads move access times (as with relatime).

@@ -105,6 +105,9 @@ Task<FsResult<OpenReply>> VfsImpl::OpenRef(InodeRef ref, int flags) {
     if (!S_ISREG(attr->mode)) {
       co_return Errno(ENXIO);
     }
+    if (options_.is_shared && attr->nlink == 0 && !open_set_.HasOrphan(ref.ino)) {
+      co_return Errno(ENOENT);  // another mount has deleted it, and what is left is not for opening
+    }
     auto opened = co_await files_->Open(ref);
     if (!opened.ok()) {
       co_return opened.error();

@@ -6,6 +6,7 @@
 #include <atomic>
 #include <memory>
 
+#include "fs/meta/conflict_resolver.h"
 #include "fs/meta/namespace.h"
 #include "fs/vfs/atime_queue.h"
 #include "fs/vfs/background_work.h"
@@ -125,6 +126,7 @@ class VfsImpl final : public Vfs {
   InodeTable inodes_;
   OpenSet open_set_;
   Namespace namespace_;
+  ConflictResolver conflicts_;
   HandleTable handles_;
   AtimeQueue atimes_;
   Periodic worker_;

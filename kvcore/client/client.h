@@ -44,7 +44,7 @@ class Client {
   // Waits until everything this client has been acknowledged is durable.
   virtual Task<Status> Sync() = 0;
 
-  // A number below 2^53, never given out before on any node: (grant << 32) + counter.
+  // A number below 2^52, never given out before on any node: (grant << 32) + counter.
   virtual Task<Result<uint64_t>> AllocateInode() = 0;
 
   // Work items due at or before `now_millis`, at most `limit`, of any partition whose primary is

@@ -407,7 +407,7 @@ Task<Result<ClusterClient::InodeBlock>> ClusterClient::TakeInodeBlock() {
       first = counter.next();
       unchanged.version = item->version;
     }
-    if (first >= (uint64_t{1} << 53) - options_.inode_block) {
+    if (first >= (uint64_t{1} << 52) - options_.inode_block) {
       co_return Status::NoSpace("all inode numbers are used up");
     }
     pb::InodeCounter next;

@@ -6,13 +6,16 @@
 
 #include "kvcore/base/bytes.h"
 #include "kvcore/base/hash.h"
+#include "kvcore/replication/merged_work.h"
 #include "kvcore/replication/types.h"
+#include "kvcore/versioning/hybrid_clock.h"
 #include "kvcore/versioning/version.h"
 
 namespace kvfs::client {
 
 using versioning::Dot;
 using versioning::HybridTime;
+using versioning::MillisOf;
 using versioning::Sibling;
 using versioning::VersionId;
 
@@ -24,8 +27,12 @@ using replication::ChunkPut;
 using replication::ChunkRef;
 using replication::Commit;
 using replication::CommitResult;
+using replication::DecodeMergedWork;
 using replication::Item;
 using replication::ItemKey;
+using replication::kMergedWork;
+using replication::MergedItem;
+using replication::MergedWork;
 using replication::OpId;
 using replication::ScanPage;
 using replication::Txn;

@@ -11,7 +11,8 @@ namespace {
 
 constexpr uint32_t kFormat = 1;
 constexpr size_t kClusterIdBytes = 16;
-constexpr uint32_t kMaxInodeGrant = (1u << 21) - 1;
+// Numbers from 2^52 up are the filesystem's own (conflict copies).
+constexpr uint32_t kMaxInodeGrant = (1u << 20) - 1;
 
 Bytes IdentityKey() { return replication::NodeLocalKey("identity"); }
 

@@ -6,6 +6,7 @@
 //   auto info = store.Await(names.Lookup(root, "a"));
 #pragma once
 
+#include <map>
 #include <memory>
 
 #include "kvcore/client/local_client.h"
@@ -16,7 +17,16 @@ namespace kvfs::testing {
 
 class LocalFsStore {
  public:
+  struct Options {
+    uint64_t seed = 1;
+    uint32_t chunk_bytes = 128u << 10;
+    uint64_t storage_epoch = 0x6b766673;  // of the dots
+    uint64_t inode_grant = 1;
+    bool one_actor = true;            // nobody else's dots are in the store
+    std::map<Bytes, Bytes> contents;  // what is in it from the start
+  };
   explicit LocalFsStore(uint64_t seed = 1, uint32_t chunk_bytes = 128u << 10);
+  explicit LocalFsStore(Options options);
 
   client::Client* client() { return client_.get(); }
   env::Env env() { return steps_.env(); }
@@ -31,7 +41,7 @@ class LocalFsStore {
   void Restart();
 
  private:
-  const uint32_t chunk_bytes_;
+  const Options options_;
   StepEnv steps_;
   MemoryLocalStore memory_;
   std::unique_ptr<versioning::HybridClock> hybrid_clock_;

@@ -20,6 +20,10 @@ class TestVfs {
       : options_(options), store_(seed) {
     Start();
   }
+  TestVfs(LocalFsStore::Options store, const fs::VfsOptions& options)
+      : options_(options), store_(std::move(store)) {
+    Start();
+  }
   ~TestVfs() {
     if (vfs_ != nullptr) {
       (void)Await(vfs_->Stop());
