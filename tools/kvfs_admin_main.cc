@@ -3,9 +3,11 @@
 #include <functional>
 #include <string>
 
+#include "tools/admin/cluster_commands.h"
 #include "tools/admin/commands.h"
 #include "tools/common/command_line.h"
 #include "tools/common/exit_code.h"
+#include "tools/common/members.h"
 #include "tools/common/version.h"
 
 namespace kvfs::tools {
@@ -16,19 +18,33 @@ constexpr char kFooter[] =
 that is mounted is meant, or the default directory. `explain` finds it from PATH. A running
 daemon is asked through the socket in DIR; it hears root and the user it runs as.
 
+A cluster: --peer HOST:PORT names one of its nodes, which answers for all of them. Keys are given
+as they are, as 0x and hexadecimal digits, or as dir:INODE for a directory of the filesystem.
+
 Exit codes: 0 done, 1 wrong usage or not done (the reason is on standard error), 2 problems found.)";
 
 class Commands {
  public:
   explicit Commands(CLI::App* app) {
+    flags_.cluster = kDefaultCluster;
+    app->add_option("--peer", flags_.peer, "A node of a cluster: HOST:PORT");
+    app->add_option("--cluster", flags_.cluster, "The cluster's name (kvfs)");
     app->require_subcommand(1);
     app->footer(kFooter);
     app->set_version_flag("--version", "kvfs-admin " + std::string(kVersion));
 
-    Add(app, "status", "How daemon, filesystem and store are",
-        [this](CLI::App*) -> Run { return [this] { return StatusCommand(flags_); }; });
+    Add(app, "status", "How daemon, filesystem and store are, or a cluster", [this](CLI::App* sub) {
+      sub->add_flag("--watch", watch_, "Again every two seconds, until interrupted");
+      return Run([this] { return StatusCommand(flags_, watch_); });
+    });
+    Add(app, "members", "The nodes of a cluster, and what one of them believes of the others",
+        [this](CLI::App*) -> Run { return [this] { return MembersCommand(flags_); }; });
+    Add(app, "ring", "How the partitions are shared out among the nodes",
+        [this](CLI::App*) -> Run { return [this] { return RingCommand(flags_); }; });
     Add(app, "explain", "What a file is, where it lies and what it takes", [this](CLI::App* sub) {
-      sub->add_option("PATH", path_, "A file or directory of a mount")->required();
+      sub->add_option("PATH", path_,
+                      "A file or directory of a mount; with --peer also a partition key")
+          ->required();
       return Run([this] { return ExplainCommand(flags_, path_); });
     });
     Add(app, "fsck", "Verify everything, mounted or not", [this](CLI::App* sub) {
@@ -47,6 +63,8 @@ class Commands {
     Add(app, "gc", "Give the space of deleted data back now",
         [this](CLI::App*) -> Run { return [this] { return CollectCommand(flags_); }; });
 
+    AddKv(app);
+
     CLI::App* engine = app->add_subcommand("engine", "The storage engine");
     engine->require_subcommand(1);
     Add(engine, "stats", "Files, memory and traffic of the engine",
@@ -64,20 +82,59 @@ class Commands {
  private:
   using Run = std::function<Result<int>()>;
 
+  void AddKv(CLI::App* app) {
+    CLI::App* kv = app->add_subcommand("kv", "Single items of the store, for debugging");
+    kv->require_subcommand(1);
+    const auto add_keys = [this](CLI::App* sub) {
+      sub->add_option("PK", kv_.pk, "The partition key")->required();
+      sub->add_option("CK", kv_.ck, "The clustering key")->required();
+    };
+    const auto add_force = [this](CLI::App* sub) {
+      sub->add_flag("--force", kv_.force, "Also what the filesystem keeps: it can destroy files");
+    };
+    Add(kv, "get", "Print an item", [this, add_keys](CLI::App* sub) {
+      add_keys(sub);
+      return Run([this] { return KvGetCommand(flags_, kv_); });
+    });
+    Add(kv, "put", "Write an item", [this, add_keys, add_force](CLI::App* sub) {
+      add_keys(sub);
+      sub->add_option("VALUE", kv_.value, "Its value")->required();
+      add_force(sub);
+      return Run([this] { return KvPutCommand(flags_, kv_); });
+    });
+    Add(kv, "delete", "Delete an item", [this, add_keys, add_force](CLI::App* sub) {
+      add_keys(sub);
+      add_force(sub);
+      return Run([this] { return KvDeleteCommand(flags_, kv_); });
+    });
+    Add(kv, "scan", "Print the items of a partition key in order", [this](CLI::App* sub) {
+      sub->add_option("PK", kv_.pk, "The partition key")->required();
+      sub->add_option("--begin", kv_.begin, "From this clustering key on");
+      sub->add_option("--end", kv_.end, "Before this clustering key");
+      sub->add_option("--limit", kv_.limit, "How many at most (100; up to 10,000)");
+      return Run([this] { return KvScanCommand(flags_, kv_); });
+    });
+  }
+
   void Add(CLI::App* parent, const std::string& name, const std::string& about,
            const std::function<Run(CLI::App*)>& define) {
     CLI::App* sub = parent->add_subcommand(name, about);
     Run run = define(sub);
     sub->add_option("--data", flags_.store, "The data directory, or a mount point");
+    sub->add_option("--peer", flags_.peer, "A node of a cluster: HOST:PORT");
+    sub->add_option("--cluster", flags_.cluster, "The cluster's name (kvfs)");
     sub->add_flag("--json", flags_.json, "For programs");
-    sub->callback([this, name, run] {
-      chosen_ = name;
+    const std::string before = parent->get_parent() == nullptr ? "" : parent->get_name() + " ";
+    sub->callback([this, before, name, run] {
+      chosen_ = before + name;
       run_ = run;
     });
   }
 
   AdminFlags flags_;
   FsckFlags fsck_;
+  KvFlags kv_;
+  bool watch_ = false;
   std::string path_;
   std::string chosen_;
   Run run_;

@@ -98,10 +98,11 @@ Task<Status> ClusterNode::Start(env::MessageBus* bus) {
   KVFS_CO_ASSIGN_OR_RETURN(const uint64_t life, co_await lives_->Take(1));
   bus_ = std::make_unique<BusFork>(bus, options_.self);
   env_.bus = bus_->Branch(kRpcType);
-  if (options_.reach != nullptr) {
+  if (options_.addresses != nullptr) {
     env::Env env = env_;
     env.bus = bus_->Branch(kMembershipType);
-    KVFS_CO_ASSIGN_OR_RETURN(gossip_, Gossip::Open(options_.gossip, env, &store_, options_.reach));
+    KVFS_CO_ASSIGN_OR_RETURN(gossip_,
+                             Gossip::Open(options_.gossip, env, &store_, options_.addresses));
   }
   const uint64_t storage_epoch = identity_.storage_epochs.back();
   rpc_ = std::make_unique<Rpc>(env_, options_.self, life);

@@ -45,10 +45,10 @@ struct ClusterNodeOptions {
   // By which the placement was made. Null: whoever asks is told of no members, and nobody's layout
   // is compared with this one's.
   std::shared_ptr<const ring::Layout> layout;
-  // Who is there; without a Reach the node takes no part in finding that out, and everybody is
-  // taken for alive.
+  // Who is there; without an AddressBook the node takes no part in finding that out, and everybody
+  // is taken for alive.
   GossipOptions gossip;
-  Reach* reach = nullptr;  // outlives the node
+  AddressBook* addresses = nullptr;  // outlives the node
   // After a start the node looks for chunks that it has missed: this long afterwards, and again
   // where too few others have answered.
   int64_t repair_after_micros = 2'000'000;

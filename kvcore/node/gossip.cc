@@ -28,19 +28,20 @@ membership::Peer WithIncarnation(membership::Peer peer, uint64_t incarnation) {
 
 }  // namespace
 
-Gossip::Gossip(GossipOptions options, env::Env env, replication::LocalStore* store, Reach* reach,
-               uint64_t incarnation)
+Gossip::Gossip(GossipOptions options, env::Env env, replication::LocalStore* store,
+               AddressBook* addresses, uint64_t incarnation)
     : options_(std::move(options)),
       env_(env),
       store_(store),
-      reach_(reach),
+      addresses_(addresses),
       membership_(WithIncarnation(options_.self, incarnation), options_.membership,
                   env.random->Next()),
       view_(std::make_shared<const membership::View>()),
       tasks_(env.scheduler) {}
 
 Result<std::unique_ptr<Gossip>> Gossip::Open(GossipOptions options, env::Env env,
-                                             replication::LocalStore* store, Reach* reach) {
+                                             replication::LocalStore* store,
+                                             AddressBook* addresses) {
   uint64_t incarnation = 0;
   const Result<Bytes> note = store->Get(IncarnationKey());
   if (note.ok()) {
@@ -51,7 +52,8 @@ Result<std::unique_ptr<Gossip>> Gossip::Open(GossipOptions options, env::Env env
   } else if (note.status().code() != Code::kNotFound) {
     return note.status();
   }
-  return std::unique_ptr<Gossip>(new Gossip(std::move(options), env, store, reach, incarnation));
+  return std::unique_ptr<Gossip>(
+      new Gossip(std::move(options), env, store, addresses, incarnation));
 }
 
 void Gossip::Start() {
@@ -95,7 +97,7 @@ bool Gossip::Add(Output out) {
       std::string& reached = reached_[node];
       if (node != options_.self.node && reached != status.peer.address) {
         reached = status.peer.address;
-        reach_->SetPeer(node, reached);
+        addresses_->SetPeer(node, reached);
       }
     }
   }
@@ -164,7 +166,7 @@ void Gossip::Send(membership::Membership::Envelope envelope) {
   message.remaining_millis = kMessageMillis;
   message.header = membership::Encode(envelope.message);
   // Whoever is not reached is found out by not answering.
-  const Status sent = envelope.to == 0 ? reach_->SendTo(envelope.address, std::move(message))
+  const Status sent = envelope.to == 0 ? addresses_->SendTo(envelope.address, std::move(message))
                                        : env_.bus->Send(std::move(message));
   (void)sent.ok();
 }

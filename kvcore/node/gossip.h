@@ -17,7 +17,7 @@
 #include "kvcore/env/env.h"
 #include "kvcore/env/task_set.h"
 #include "kvcore/membership/membership.h"
-#include "kvcore/node/reach.h"
+#include "kvcore/node/address_book.h"
 #include "kvcore/replication/local_store.h"
 
 namespace kvfs::node {
@@ -35,7 +35,8 @@ class Gossip {
  public:
   // `env.bus` carries nothing else (BusFork). kCorruption: the note cannot be read.
   static Result<std::unique_ptr<Gossip>> Open(GossipOptions options, env::Env env,
-                                              replication::LocalStore* store, Reach* reach);
+                                              replication::LocalStore* store,
+                                              AddressBook* addresses);
   Gossip(const Gossip&) = delete;
   Gossip& operator=(const Gossip&) = delete;
 
@@ -51,8 +52,8 @@ class Gossip {
  private:
   using Output = membership::Membership::Output;
 
-  Gossip(GossipOptions options, env::Env env, replication::LocalStore* store, Reach* reach,
-         uint64_t incarnation);
+  Gossip(GossipOptions options, env::Env env, replication::LocalStore* store,
+         AddressBook* addresses, uint64_t incarnation);
   void Receive(const env::Message& message);
   // REQUIRES: mutex_ held. True: Deliver has to be started.
   bool Add(Output out);
@@ -64,12 +65,12 @@ class Gossip {
   const GossipOptions options_;
   const env::Env env_;
   replication::LocalStore* const store_;
-  Reach* const reach_;
+  AddressBook* const addresses_;
   std::atomic<bool> closing_{false};
   mutable std::mutex mutex_;  // guards the rest but for tasks_
   membership::Membership membership_;
   std::shared_ptr<const membership::View> view_;  // of the version last published
-  std::map<env::NodeId, std::string> reached_;    // addresses that `reach_` was told
+  std::map<env::NodeId, std::string> reached_;    // addresses that `addresses_` was told
   std::deque<Output> outputs_;                    // to be carried out, in this order
   bool delivering_ = false;
   env::TaskSet tasks_;

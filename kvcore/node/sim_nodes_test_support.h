@@ -29,9 +29,9 @@ T Must(Result<T> result) {
 }
 
 // Node N is at "nN:1".
-class SimReach final : public Reach {
+class SimAddressBook final : public AddressBook {
  public:
-  explicit SimReach(env::MessageBus* bus) : bus_(bus) {}
+  explicit SimAddressBook(env::MessageBus* bus) : bus_(bus) {}
   static std::string AddressOf(env::NodeId node) { return "n" + std::to_string(node) + ":1"; }
 
   void SetPeer(env::NodeId, const std::string&) override {}
@@ -55,7 +55,7 @@ class SimNodes {
         nodes_(nodes),
         lives_(nodes),
         gossip_(gossip),
-        reach_(&world_.bus()),
+        addresses_(&world_.bus()),
         placement_(Must(client::LayoutPlacement::Of(Ids(nodes), 3, kPartitionBits))) {
     for (size_t node = 0; node < nodes; ++node) {
       Start(node);
@@ -206,11 +206,11 @@ class SimNodes {
     options.pusher.tail = 4;
     options.layout = std::make_shared<const ring::Layout>(placement_.layout());
     if (gossip_) {
-      options.reach = &reach_;
+      options.addresses = &addresses_;
       for (const env::NodeId other : Ids(nodes_.size())) {
         membership::Peer peer{.node = other,
                               .incarnation = 1,
-                              .address = SimReach::AddressOf(other),
+                              .address = SimAddressBook::AddressOf(other),
                               .datacentre = "",
                               .zone = ""};
         if (other == options.self) {
@@ -239,7 +239,7 @@ class SimNodes {
   std::vector<int> lives_;                           // of the machines
   std::vector<Dead> dead_;
   const bool gossip_;
-  SimReach reach_;
+  SimAddressBook addresses_;
   const client::LayoutPlacement placement_;
   std::vector<std::unique_ptr<Rpc>> rpcs_;  // of the two machines of clients
   std::unique_ptr<client::ClusterClient> client_;

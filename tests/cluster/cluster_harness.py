@@ -31,11 +31,13 @@ def free_ports(count):
 class Cluster:
     """Nodes 1..n of a cluster of its own."""
 
-    def __init__(self, nodes=3, base=None):
+    def __init__(self, nodes=3, base=None, attributes=None):
+        """`attributes`: what follows the address of a node in the list of members."""
         self.base = base or make_base()
         self.name = os.path.basename(self.base)
         self.addresses = {i + 1: f"127.0.0.1:{port}" for i, port in enumerate(free_ports(nodes))}
-        self.members = ",".join(f"{node}={address}" for node, address in self.addresses.items())
+        self.members = ",".join(f"{node}={address}{(attributes or {}).get(node, '')}"
+                                for node, address in self.addresses.items())
         self.peers = ",".join(self.addresses.values())
         self.children = {}
 

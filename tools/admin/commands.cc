@@ -2,14 +2,20 @@
 
 #include <sys/stat.h>
 
+#include <algorithm>
 #include <cerrno>
+#include <chrono>
 #include <cstdio>
+#include <thread>
 
 #include "kvcore/engine/dump.h"
 #include "kvcore/env/posix/posix_env.h"
 #include "tools/admin/ask.h"
 #include "tools/admin/check_directory.h"
+#include "tools/admin/cluster_commands.h"
+#include "tools/admin/key_text.h"
 #include "tools/admin/locate.h"
+#include "tools/admin/print.h"
 #include "tools/admin/render.h"
 #include "tools/common/exit_code.h"
 #include "tools/common/mounts.h"
@@ -21,29 +27,9 @@ namespace {
 
 using nlohmann::json;
 
-void PrintJson(const json& value) {
-  std::printf("%s\n", value.dump(2, ' ', false, json::error_handler_t::replace).c_str());
-}
-
-template <typename Answer>
-int Print(const AdminFlags& flags, const Answer& answer) {
-  if (flags.json) {
-    PrintJson(ToJson(answer));
-  } else {
-    std::fputs(ToText(answer).c_str(), stdout);
-  }
-  return kExitOk;
-}
-
-// Where only a running daemon can answer.
-Result<ops::AdminResponse> AskMounted(const std::string& data, const ops::AdminRequest& request) {
-  auto response = Ask(data, request);
-  if (!response.ok() && response.error().code() == Code::kNotFound &&
-      !MountOfData(ReadMounts(), data).has_value()) {
-    return Status::NotFound("no daemon serves " + data + ": it is not mounted (kvfs mount --data " +
-                            data + " MOUNTPOINT)");
-  }
-  return response;
+Result<ops::AdminResponse> AskOnce(const AdminFlags& flags, const ops::AdminRequest& request) {
+  KVFS_ASSIGN_OR_RETURN(const auto asker, Asker::Open(flags));
+  return asker->Ask(request);
 }
 
 // "/a/b" of a canonical path below the mount point.
@@ -55,22 +41,53 @@ std::string PathInMount(const std::string& path) {
   return mount->mountpoint == "/" ? path : path.substr(mount->mountpoint.size());
 }
 
+bool HasProblems(const admin::StatusResponse& status) {
+  return status.store().read_only() ||
+         std::any_of(status.cluster().warnings().begin(), status.cluster().warnings().end(),
+                     [](const auto& warning) { return !warning.is_note(); });
+}
+
 json SpaceJson(uint64_t before, uint64_t after) {
   return {{"disk_bytes_before", before}, {"disk_bytes_after", after}};
 }
 
 }  // namespace
 
-Result<int> StatusCommand(const AdminFlags& flags) {
-  KVFS_ASSIGN_OR_RETURN(const std::string data, LocateStore(flags.store));
+Result<int> StatusCommand(const AdminFlags& flags, bool watch) {
+  constexpr char kClearScreen[] = "\033[H\033[2J";
+  constexpr auto kPause = std::chrono::seconds(2);
+  KVFS_ASSIGN_OR_RETURN(const auto asker, Asker::Open(flags));
   ops::AdminRequest request;
   request.mutable_status();
-  KVFS_ASSIGN_OR_RETURN(const auto response, AskMounted(data, request));
-  Print(flags, response.status());
-  return response.status().store().read_only() ? kExitProblems : kExitOk;
+  while (true) {
+    const auto response = asker->Ask(request);
+    if (watch) {
+      std::fputs(flags.json ? "" : kClearScreen, stdout);
+    }
+    if (!watch) {
+      KVFS_RETURN_IF_ERROR(response.status());
+      Print(flags, response->status());
+      return HasProblems(response->status()) ? kExitProblems : kExitOk;
+    }
+    // Who watches wants to see the end of it, too.
+    if (response.ok()) {
+      Print(flags, response->status());
+    } else {
+      std::printf("kvfs-admin status: %s\n", response.error().message().c_str());
+    }
+    if (std::fflush(stdout) != 0) {
+      return kExitFailed;  // nobody reads it any more
+    }
+    std::this_thread::sleep_for(kPause);
+  }
 }
 
 Result<int> ExplainCommand(const AdminFlags& flags, const std::string& path) {
+  struct stat named {};
+  if (!flags.peer.empty() && lstat(path.c_str(), &named) != 0) {
+    KVFS_ASSIGN_OR_RETURN(const Bytes pk, ParseKey(path));
+    return ExplainKey(flags, pk);
+  }
   KVFS_ASSIGN_OR_RETURN(const std::string canonical, CanonicalPath(path));
   KVFS_ASSIGN_OR_RETURN(const std::string data, StoreOfFile(canonical));
   struct stat attr {};
@@ -80,9 +97,16 @@ Result<int> ExplainCommand(const AdminFlags& flags, const std::string& path) {
   ops::AdminRequest request;
   request.mutable_explain()->set_path(PathInMount(canonical));
   request.mutable_explain()->set_ino(attr.st_ino);
-  KVFS_ASSIGN_OR_RETURN(auto response, AskMounted(data, request));
+  AdminFlags mounted = flags;
+  mounted.store = data;
+  mounted.peer.clear();
+  KVFS_ASSIGN_OR_RETURN(auto response, AskOnce(mounted, request));
   response.mutable_explain()->set_path(canonical);
-  return Print(flags, response.explain());
+  Print(flags, response.explain());
+  if (flags.peer.empty()) {
+    return kExitOk;
+  }
+  return ExplainKey(flags, response.explain().partition_key());
 }
 
 Result<int> CheckpointCommand(const AdminFlags& flags, const std::string& directory) {
@@ -90,7 +114,7 @@ Result<int> CheckpointCommand(const AdminFlags& flags, const std::string& direct
   KVFS_ASSIGN_OR_RETURN(const std::string target, CanonicalPath(directory));
   ops::AdminRequest request;
   request.mutable_checkpoint()->set_directory(target);
-  KVFS_ASSIGN_OR_RETURN(const auto response, AskMounted(data, request));
+  KVFS_ASSIGN_OR_RETURN(const auto response, AskOnce(flags, request));
   (void)response;
   if (flags.json) {
     PrintJson({{"checkpoint", target}, {"of", data}});
@@ -105,7 +129,7 @@ Result<int> CollectCommand(const AdminFlags& flags) {
   KVFS_ASSIGN_OR_RETURN(const std::string data, LocateStore(flags.store));
   ops::AdminRequest request;
   request.mutable_collect();
-  KVFS_ASSIGN_OR_RETURN(const auto response, AskMounted(data, request));
+  KVFS_ASSIGN_OR_RETURN(const auto response, AskOnce(flags, request));
   const auto& collected = response.collect();
   if (flags.json) {
     PrintJson(SpaceJson(collected.disk_bytes_before(), collected.disk_bytes_after()));
@@ -118,10 +142,9 @@ Result<int> CollectCommand(const AdminFlags& flags) {
 }
 
 Result<int> EngineStatsCommand(const AdminFlags& flags) {
-  KVFS_ASSIGN_OR_RETURN(const std::string data, LocateStore(flags.store));
   ops::AdminRequest request;
   request.mutable_engine_stats();
-  KVFS_ASSIGN_OR_RETURN(const auto response, AskMounted(data, request));
+  KVFS_ASSIGN_OR_RETURN(const auto response, AskOnce(flags, request));
   return Print(flags, response.engine_stats().stats());
 }
 

@@ -9,11 +9,13 @@
 namespace kvfs::tools {
 
 struct AdminFlags {
-  std::string store;  // as the user named it: data directory or mount point; may be empty
+  std::string store;    // as the user named it: data directory or mount point; may be empty
+  std::string peer;     // a node of a cluster, "host:port"; empty: `store` is meant
+  std::string cluster;  // its name
   bool json = false;
 };
 
-Result<int> StatusCommand(const AdminFlags& flags);
+Result<int> StatusCommand(const AdminFlags& flags, bool watch);
 Result<int> ExplainCommand(const AdminFlags& flags, const std::string& path);
 Result<int> CheckpointCommand(const AdminFlags& flags, const std::string& directory);
 Result<int> CollectCommand(const AdminFlags& flags);

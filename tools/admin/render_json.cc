@@ -85,25 +85,26 @@ json ToJson(const admin::EngineStats& stats) {
 json ToJson(const admin::StatusResponse& status) {
   json nodes = json::array();
   for (const auto& node : status.nodes()) {
-    nodes.push_back({{"node_id", node.node_id()},
-                     {"state", node.state()},
-                     {"address", node.address()},
-                     {"zone", node.zone()},
-                     {"capacity_bytes", node.capacity_bytes()},
-                     {"used_bytes", node.used_bytes()},
-                     {"partitions", node.partitions()},
-                     {"pending_hints", node.pending_hints()}});
+    nodes.push_back(NodeJson(node));
   }
-  json out = {{"process",
-               {{"version", status.process().version()},
-                {"pid", status.process().pid()},
-                {"uptime_millis", status.process().uptime_millis()},
-                {"resident_bytes", status.process().resident_bytes()},
-                {"memory_limit_bytes", status.process().memory_limit_bytes()},
-                {"data_directory", status.process().data_directory()}}},
-              {"store", StoreJson(status.store())},
-              {"engine", ToJson(status.engine())},
-              {"nodes", nodes}};
+  json out = {{"nodes", nodes}};
+  if (status.has_process()) {
+    out["process"] = {{"version", status.process().version()},
+                      {"pid", status.process().pid()},
+                      {"uptime_millis", status.process().uptime_millis()},
+                      {"resident_bytes", status.process().resident_bytes()},
+                      {"memory_limit_bytes", status.process().memory_limit_bytes()},
+                      {"data_directory", status.process().data_directory()}};
+  }
+  if (status.has_store()) {
+    out["store"] = StoreJson(status.store());
+  }
+  if (status.has_engine()) {
+    out["engine"] = ToJson(status.engine());
+  }
+  if (status.has_cluster()) {
+    out["cluster"] = ClusterJson(status.cluster());
+  }
   if (status.has_filesystem()) {
     out["filesystem"] = FilesystemJson(status.filesystem());
   }

@@ -99,6 +99,9 @@ std::string ToText(const admin::EngineStats& stats) {
 }
 
 std::string ToText(const admin::StatusResponse& status) {
+  if (status.has_cluster()) {
+    return ClusterText(status);
+  }
   Facts facts;
   const auto& process = status.process();
   facts.Heading("Daemon");
@@ -137,16 +140,7 @@ std::string ToText(const admin::StatusResponse& status) {
   facts.Add("work due", (store.due_work_is_more() ? "at least " : "") + Count(store.due_work()));
   facts.Add("state", store.read_only() ? "READ-ONLY: " + store.read_only_reason() : "writable");
   AddEngine(status.engine(), &facts);
-  std::string out = facts.Text();
-  std::vector<std::vector<std::string>> rows;
-  for (const auto& node : status.nodes()) {
-    rows.push_back({Count(node.node_id()), node.state(), node.address(), node.zone(),
-                    FormatSize(node.used_bytes()), FormatSize(node.capacity_bytes())});
-  }
-  if (!rows.empty()) {
-    out += "\n" + FormatTable({"NODE", "STATE", "ADDRESS", "ZONE", "USED", "CAPACITY"}, rows);
-  }
-  return out;
+  return facts.Text();
 }
 
 std::string ToText(const admin::ExplainResponse& explain) {

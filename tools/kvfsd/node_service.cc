@@ -15,8 +15,11 @@
 #include "kvcore/env/posix/posix_env.h"
 #include "kvcore/node/cluster_node.h"
 #include "kvcore/node/node.h"
+#include "kvcore/ops/cluster_admin.h"
+#include "tools/common/admin_server.h"
 #include "tools/common/paths.h"
-#include "tools/kvfsd/bus_reach.h"
+#include "tools/common/version.h"
+#include "tools/kvfsd/bus_address_book.h"
 #include "transport/zmq_message_bus.h"
 
 namespace kvfs::tools {
@@ -123,7 +126,7 @@ class NodeServiceImpl final : public NodeService {
       node.gossip.known.push_back(std::move(peer));
     }
     node.gossip.on_event = LogEvent;
-    node.reach = &reach_;
+    node.addresses = &addresses_;
     KVFS_ASSIGN_OR_RETURN(
         auto placement,
         client::LayoutPlacement::Of(std::move(members), options_.replicas, kPartitionBits));
@@ -148,9 +151,13 @@ class NodeServiceImpl final : public NodeService {
     bus.listen = options_.listen.empty() ? Find(options_)->address : options_.listen;
     bus.insecure = options_.insecure;
     KVFS_ASSIGN_OR_RETURN(bus_, transport::ZmqMessageBus::Open(std::move(bus), env_.env()));
-    reach_.SetBus(bus_.get());
+    addresses_.SetBus(bus_.get());
+    cluster_admin_.emplace(node_.get(), kVersion);
+    cluster_admin_->RegisterWith(&admin_);
+    node_->SetAdmin([this](Bytes request) { return admin_.Serve(std::move(request)); });
     KVFS_RETURN_IF_ERROR(BlockingWait(node_->Start(bus_.get())));
     compared_.emplace(node_->CompareLayouts(kCompareMicros));
+    KVFS_ASSIGN_OR_RETURN(admin_server_, AdminServer::Start(options_.data, &admin_));
     return Status::Ok();
   }
 
@@ -179,7 +186,12 @@ class NodeServiceImpl final : public NodeService {
 
  private:
   Status TakeDown() {
+    admin_server_.reset();
     Status status = BlockingWait(node_->Close());
+    if (cluster_admin_.has_value()) {
+      BlockingWait(cluster_admin_->Close());
+      cluster_admin_.reset();
+    }
     if (compared_.has_value()) {  // nothing answers any more
       (void)BlockingWait(std::move(*compared_)).ok();
       compared_.reset();
@@ -192,9 +204,12 @@ class NodeServiceImpl final : public NodeService {
   const NodeServiceOptions options_;
   env::posix::PosixEnv env_;
   std::optional<client::LayoutPlacement> placement_;
-  BusReach reach_;
+  BusAddressBook addresses_;
   std::unique_ptr<node::ClusterNode> node_;
   std::unique_ptr<transport::ZmqMessageBus> bus_;
+  ops::AdminService admin_;
+  std::optional<ops::ClusterAdmin> cluster_admin_;
+  std::unique_ptr<AdminServer> admin_server_;
   // Whether others were told of the same members; nothing once that is known.
   std::optional<Task<Status>> compared_;
 };

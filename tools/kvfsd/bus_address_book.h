@@ -1,15 +1,15 @@
-// BusReach: the Reach of a node whose bus is a ZmqMessageBus. Borrows the bus; thread-safe.
+// BusAddressBook: the AddressBook of a node whose bus is a ZmqMessageBus. Borrows the bus; thread-safe.
 #pragma once
 
 #include <string>
 #include <utility>
 
-#include "kvcore/node/reach.h"
+#include "kvcore/node/address_book.h"
 #include "transport/zmq_message_bus.h"
 
 namespace kvfs::tools {
 
-class BusReach final : public node::Reach {
+class BusAddressBook final : public node::AddressBook {
  public:
   // Before anything else is called.
   void SetBus(transport::ZmqMessageBus* bus) { bus_ = bus; }

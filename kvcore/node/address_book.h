@@ -1,4 +1,4 @@
-// Reach: how nodes are reached whose number or address has only just been learnt. The
+// AddressBook: how nodes are reached whose number or address has only just been learnt. The
 // composition root has one beside its message bus. Thread-safe.
 #pragma once
 
@@ -8,9 +8,9 @@
 
 namespace kvfs::node {
 
-class Reach {
+class AddressBook {
  public:
-  virtual ~Reach() = default;
+  virtual ~AddressBook() = default;
 
   // From now on messages to `node` go to this address ("host:port").
   virtual void SetPeer(env::NodeId node, const std::string& address) = 0;

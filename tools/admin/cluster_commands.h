@@ -1,0 +1,31 @@
+// The commands of kvfs-admin about a cluster and single items. Each prints its answer and
+// returns an exit code, or the error to be printed.
+#pragma once
+
+#include <string>
+
+#include "kvcore/base/bytes.h"
+#include "tools/admin/commands.h"
+
+namespace kvfs::tools {
+
+Result<int> MembersCommand(const AdminFlags& flags);
+Result<int> RingCommand(const AdminFlags& flags);
+// Where a partition key lies, and how far each of its homes has come.
+Result<int> ExplainKey(const AdminFlags& flags, const Bytes& pk);
+
+struct KvFlags {
+  std::string pk;
+  std::string ck;
+  std::string value;
+  std::string begin;
+  std::string end;
+  uint32_t limit = 100;
+  bool force = false;
+};
+Result<int> KvGetCommand(const AdminFlags& flags, const KvFlags& kv);
+Result<int> KvPutCommand(const AdminFlags& flags, const KvFlags& kv);
+Result<int> KvDeleteCommand(const AdminFlags& flags, const KvFlags& kv);
+Result<int> KvScanCommand(const AdminFlags& flags, const KvFlags& kv);
+
+}  // namespace kvfs::tools
