@@ -44,6 +44,19 @@ void Understand(Ino home, ByteView ck, ForeignChanges* meaning) {
 
 }  // namespace
 
+void Add(ForeignChanges* all, ForeignChanges more, size_t most) {
+  all->names.merge(more.names);
+  all->attributes.merge(more.attributes);
+  all->contents.merge(more.contents);
+  all->locks.merge(more.locks);
+  all->homes.merge(more.homes);
+  all->everything |= more.everything;
+  if (all->size() > most) {
+    *all = {};
+    all->everything = true;
+  }
+}
+
 ForeignChanges Understand(const std::vector<client::Change>& changes) {
   ForeignChanges meaning;
   for (const client::Change& change : changes) {

@@ -18,7 +18,15 @@ struct ForeignChanges {
   std::set<Ino> locks;                    // who has locked the file
   std::set<Ino> homes;                    // perhaps anything of what lies under these pks
   bool everything = false;                // perhaps anything
+
+  bool empty() const { return size() == 0 && !everything; }
+  size_t size() const {
+    return names.size() + attributes.size() + contents.size() + locks.size() + homes.size();
+  }
 };
+
+// Both together. Of more than `most` inodes and names it is everything.
+void Add(ForeignChanges* all, ForeignChanges more, size_t most);
 
 // Keys that are none of the filesystem's, and those that nobody remembers, are left out.
 ForeignChanges Understand(const std::vector<client::Change>& changes);

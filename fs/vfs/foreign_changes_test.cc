@@ -40,6 +40,20 @@ TEST(ForeignChanges, AllOfAPkAndEverything) {
   EXPECT_TRUE(Understand({client::Change{}}).everything);
 }
 
+TEST(ForeignChanges, WhatIsGatheredIsBounded) {
+  ForeignChanges all;
+  EXPECT_TRUE(all.empty());
+  for (Ino ino = 1; ino <= 10; ++ino) {
+    Add(&all, Of({keys::Inode(ino), keys::Inode(1)}), 10);
+    EXPECT_EQ(all.contents.size(), ino);
+  }
+  EXPECT_FALSE(all.everything);
+  Add(&all, Of({keys::Self()}), 10);
+  EXPECT_TRUE(all.everything);
+  EXPECT_EQ(all.size(), 0u);
+  EXPECT_FALSE(all.empty());
+}
+
 TEST(ForeignChanges, WhatIsNotTheFilesystemsIsLeftOut) {
   const ForeignChanges nothing = Understand(
       {{.pk = "cluster", .cks = {"\x01inodes"}},

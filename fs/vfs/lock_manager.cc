@@ -266,7 +266,7 @@ bool LockManager::TakeAway(File* file, uint64_t session, int64_t* again_micros) 
   return true;
 }
 
-Task<Errno> LockManager::Try(FilePtr file, FileLock wanted, int64_t* again_micros) {
+Task<Errno> LockManager::Try(FilePtr file, FileLock wanted, Forbids what, int64_t* again_micros) {
   auto guard = co_await file->storing.Lock();
   for (int attempt = 0; attempt < kMaxAttempts; ++attempt) {
     bool is_fresh = false;
@@ -292,7 +292,10 @@ Task<Errno> LockManager::Try(FilePtr file, FileLock wanted, int64_t* again_micro
       co_return Errno(EAGAIN);
     }
     if (conflict.has_value() && !is_fresh) {
-      file->is_known = false;  // only what is read now forbids anything
+      if (what == Forbids::kLately) {
+        co_return Errno(EAGAIN);  // of many that wait, one has looked
+      }
+      file->is_known = false;
       continue;
     }
     if (conflict.has_value()) {
@@ -344,6 +347,7 @@ Task<FsResult<std::optional<FileLock>>> LockManager::Test(InodeRef ref, FileLock
 Task<Errno> LockManager::Set(InodeRef ref, FileLock wanted, std::shared_ptr<LockWait> wait) {
   const FilePtr file = FileOf(ref);
   int64_t poll = options_.poll_micros;
+  Forbids what = Forbids::kNow;
   while (true) {
     // From before it is looked, so that nothing that happens meanwhile is missed.
     const env::Completion<bool> wake(env_.scheduler);
@@ -355,7 +359,7 @@ Task<Errno> LockManager::Set(InodeRef ref, FileLock wanted, std::shared_ptr<Lock
       file->waiting.push_back(wake);
     }
     int64_t again = options_.most_poll_micros;
-    Errno outcome = co_await Try(file, wanted, &again);
+    Errno outcome = co_await Try(file, wanted, what, &again);
     if (outcome == Errno(EAGAIN) && wanted.owner.kind == LockKind::kFlock) {
       // As flock(2) has it: what is to be converted goes before anything is waited for.
       (void)co_await Clear(ref, wanted.owner, 0, kLastByte);
@@ -367,6 +371,7 @@ Task<Errno> LockManager::Set(InodeRef ref, FileLock wanted, std::shared_ptr<Lock
             std::min(poll, again), env::Priority::kForeground, [wake] { wake.Set(false); });
         const bool was_told = co_await wake.Get();
         env_.scheduler->Cancel(timer);
+        what = was_told ? Forbids::kLately : Forbids::kNow;
         poll = was_told ? options_.poll_micros : std::min(poll * 2, options_.most_poll_micros);
       }
       looks_again = !wait->IsInterrupted();

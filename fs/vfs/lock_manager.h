@@ -105,8 +105,10 @@ class LockManager {
   Task<Errno> Write(File* file, LockList mine, Others others);
   Task<Errno> WriteMine(File* file);
   // EAGAIN: somebody forbids it; looking again is worth it after `*again_micros`, if not told
-  // before.
-  Task<Errno> Try(FilePtr file, FileLock wanted, int64_t* again_micros);
+  // before. kNow: only what is read from now on forbids anything; kLately: what was read since
+  // others were last known to change it, too.
+  enum class Forbids : uint8_t { kNow, kLately };
+  Task<Errno> Try(FilePtr file, FileLock wanted, Forbids what, int64_t* again_micros);
   bool IsStale(const File& file) const;
   void NoteSessions(File* file);
   void NoteLoss(File* file);

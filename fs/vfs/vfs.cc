@@ -3,6 +3,7 @@
 #include <algorithm>
 #include <utility>
 
+#include "fs/meta/keys.h"
 #include "fs/vfs/vfs_impl.h"
 
 namespace kvfs::fs {
@@ -81,6 +82,12 @@ Task<void> VfsImpl::RunWork() {
     }
   }
   co_await WriteAtimes();
+  if (options_.is_shared) {
+    // The kernel has pages of what is open, and reads them without asking.
+    for (const InodeRef& ref : files_->Remembered(std::nullopt)) {
+      client_->KeepWatching(keys::DirectoryPk(ref.home));
+    }
+  }
 }
 
 Task<Errno> VfsImpl::RunWorkNow() {

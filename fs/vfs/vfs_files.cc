@@ -177,7 +177,9 @@ Task<Errno> VfsImpl::Release(Ino, uint64_t handle) {
   if (file == nullptr) {
     co_return EBADF;
   }
-  co_await DropLocksOf(file.get());
+  if (locks_ != nullptr) {
+    co_await DropLocksOf(file.get());
+  }
   auto guard = co_await open_set_.HoldOpens(file->ref.ino);
   const Errno done = co_await files_->Release(file->ref, file->file);
   ReclaimIfDue(file->ref.ino);

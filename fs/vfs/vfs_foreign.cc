@@ -7,6 +7,11 @@
 #include "kvcore/env/completion.h"
 
 namespace kvfs::fs {
+namespace {
+
+constexpr size_t kMaxToFollow = 10'000;  // inodes; of more, all that are open are looked at
+
+}  // namespace
 
 void VfsImpl::SetKernelCache(KernelCache* kernel) {
   std::lock_guard lock(kernel_mutex_);
@@ -34,27 +39,54 @@ void VfsImpl::ForgetAttributes(Ino ino) {
 }
 
 void VfsImpl::OnChanges(const std::vector<client::Change>& changes) {
-  auto meaning = std::make_shared<const ForeignChanges>(Understand(changes));
+  ForeignChanges meaning = Understand(changes);
   {
     std::lock_guard lock(kernel_mutex_);
-    for (const auto& [directory, name] : meaning->names) {
+    for (const auto& [directory, name] : meaning.names) {
       if (kernel_ != nullptr && inodes_.Find(directory)) {
         kernel_->ForgetName(directory, name);
       }
     }
   }
+  for (const Ino ino : meaning.attributes) {
+    ForgetAttributes(ino);
+  }
   if (locks_ != nullptr) {
-    for (const Ino ino : meaning->locks) {
+    for (const Ino ino : meaning.locks) {
       locks_->Changed(ino);
     }
-    if (!meaning->homes.empty() || meaning->everything) {
+    if (!meaning.homes.empty() || meaning.everything) {
       locks_->ChangedAny();
     }
   }
-  for (const Ino ino : meaning->attributes) {
-    ForgetAttributes(ino);
+  // That is done; the rest takes reads.
+  meaning.names.clear();
+  meaning.attributes.clear();
+  meaning.locks.clear();
+  std::erase_if(meaning.contents, [this](Ino ino) { return !inodes_.Find(ino); });
+  if (meaning.empty()) {
+    return;
   }
-  background_.Post(env::Priority::kForeground, [this, meaning] { return Follow(meaning); });
+  std::lock_guard lock(follow_mutex_);
+  Add(&to_follow_, std::move(meaning), kMaxToFollow);
+  if (!std::exchange(is_following_, true)) {
+    background_.Post(env::Priority::kForeground, [this] { return FollowAll(); });
+  }
+}
+
+Task<void> VfsImpl::FollowAll() {
+  while (true) {
+    auto meaning = std::make_shared<ForeignChanges>();
+    {
+      std::lock_guard lock(follow_mutex_);
+      if (to_follow_.empty()) {
+        is_following_ = false;
+        co_return;
+      }
+      std::swap(*meaning, to_follow_);
+    }
+    co_await Follow(meaning);
+  }
 }
 
 // What is remembered here comes first, so that the kernel does not get it once more.

@@ -104,6 +104,7 @@ class VfsImpl final : public Vfs {
 
   // ---- what other mounts do (vfs_foreign.cc)
   void OnChanges(const std::vector<client::Change>& changes);
+  Task<void> FollowAll();
   Task<void> Follow(std::shared_ptr<const ForeignChanges> meaning);
   Task<void> FollowContent(InodeRef ref);
   // What is read from now on, here and by way of the kernel's pages, is no older than this call.
@@ -134,6 +135,9 @@ class VfsImpl final : public Vfs {
   Periodic lock_renewer_;
   std::mutex kernel_mutex_;  // held while it is called
   KernelCache* kernel_ = nullptr;
+  std::mutex follow_mutex_;  // guards the two below
+  ForeignChanges to_follow_;
+  bool is_following_ = false;
   BackgroundWork background_;
   std::atomic<uint64_t> next_directory_handle_{1};
   mutable std::atomic<uint64_t> operations_{0};

@@ -60,6 +60,8 @@ class Client {
   // empty one ends it. Never called where nobody else can change anything. No more than an
   // accelerator: what it tells is late, comes twice, or does not come.
   virtual void SetChangeListener(ChangeListener) {}
+  // The pk counts as used, though nothing of it is asked for now.
+  virtual void KeepWatching(Bytes /*pk*/) {}
 };
 
 }  // namespace kvfs::client

@@ -77,6 +77,7 @@ class ClusterClient final : public Client {
   Task<Result<SpaceInfo>> Space() override;
   HybridTime Now() override;
   void SetChangeListener(ChangeListener listener) override;
+  void KeepWatching(Bytes pk) override { watcher_.Used(pk); }
 
   // What a node says one way (replication::Method::kChanged). Not trusted.
   void TakeNotice(env::NodeId from, ByteView body) { watcher_.Take(from, body); }

@@ -135,6 +135,13 @@ def ofd_lock(fd, kind, start, length):
     fcntl.fcntl(fd, F_OFD_SETLK, struct.pack("hhqqi4x", kind, os.SEEK_SET, start, length, 0))
 
 
+def first_conflict(fd, start, length):
+    """What fcntl(F_GETLK) says to a wish to write: kind, start and length."""
+    lock = struct.pack("hhqqi4x", fcntl.F_WRLCK, os.SEEK_SET, start, length, 0)
+    kind, _, start, length, _ = struct.unpack("hhqqi4x", fcntl.fcntl(fd, fcntl.F_GETLK, lock))
+    return kind, start, length
+
+
 def is_refused(function, *arguments):
     try:
         function(*arguments)
@@ -223,6 +230,8 @@ class ExcludingEachOther(TwoMounts):
         fcntl.lockf(two, fcntl.LOCK_EX | fcntl.LOCK_NB, 10, 10)
         self.assertTrue(is_refused(fcntl.lockf, two, fcntl.LOCK_SH | fcntl.LOCK_NB, 1, 9))
         self.assertTrue(is_refused(fcntl.lockf, one, fcntl.LOCK_EX | fcntl.LOCK_NB, 0, 5))
+        self.assertEqual(first_conflict(one, 15, 5), (fcntl.F_WRLCK, 10, 10))
+        self.assertEqual(first_conflict(one, 20, 5)[0], fcntl.F_UNLCK)
         fcntl.lockf(one, fcntl.LOCK_SH | fcntl.LOCK_NB, 10, 0)
         fcntl.lockf(two, fcntl.LOCK_SH | fcntl.LOCK_NB, 1, 9)
         self.assertTrue(is_refused(fcntl.lockf, one, fcntl.LOCK_EX | fcntl.LOCK_NB, 10, 0))
