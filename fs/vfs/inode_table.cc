@@ -42,19 +42,6 @@ std::optional<InodeRef> InodeTable::Find(Ino ino) const {
   return InodeRef{.ino = ino, .home = it->second.home};
 }
 
-std::vector<Ino> InodeTable::BornIn(Ino home) const {
-  std::vector<Ino> found;
-  for (const Shard& shard : shards_) {
-    std::lock_guard lock(shard.mutex);
-    for (const auto& [ino, entry] : shard.entries) {
-      if (entry.home == home && ino != home) {
-        found.push_back(ino);
-      }
-    }
-  }
-  return found;
-}
-
 void InodeTable::SetGone(const Attr& attr) {
   Shard& shard = ShardOf(attr.ino);
   std::lock_guard lock(shard.mutex);

@@ -11,7 +11,6 @@
 #include <mutex>
 #include <optional>
 #include <unordered_map>
-#include <vector>
 
 #include "fs/meta/types.h"
 
@@ -24,8 +23,6 @@ class InodeTable {
   // Takes lookups back; with the last one the inode is forgotten: true.
   bool Forget(Ino ino, uint64_t count);
   std::optional<InodeRef> Find(Ino ino) const;
-  // Those whose home it is, but for itself. Looks through all.
-  std::vector<Ino> BornIn(Ino home) const;
 
   // Keeps the attributes of an inode without a record until it is forgotten.
   void SetGone(const Attr& attr);

@@ -97,12 +97,9 @@ Task<void> VfsImpl::Follow(std::shared_ptr<const ForeignChanges> meaning) {
     }
   }
   for (const Ino home : meaning->homes) {
-    ForgetAttributes(home);
+    ForgetAttributes(home);  // of what is not open the kernel's time-outs must do
     for (const InodeRef& ref : files_->Remembered(home)) {
       co_await FollowContent(ref);
-    }
-    for (const Ino ino : inodes_.BornIn(home)) {
-      ForgetAttributes(ino);
     }
   }
   if (meaning->everything) {

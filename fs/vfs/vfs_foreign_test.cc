@@ -60,6 +60,25 @@ TEST(VfsForeign, AnOpenFileFollowsWhatTheOtherPublishes) {
   }
 }
 
+// What is too much to be named is looked at all the same.
+TEST(VfsForeign, AnOpenFileFollowsAlsoWhereOnlyThatMuchIsTold) {
+  using Told = testing::TellingClient::Told;
+  for (const Told told : {Told::kPks, Told::kThatThereIsSomething}) {
+    TwoMounts mounts;
+    const Ino ino = mounts.MakeFile("f", "old");
+    const uint64_t reader = mounts.Open(1, ino);
+    ASSERT_EQ(mounts.Read(1, ino, reader), "old");
+    mounts[1].client.SetTold(told);
+    mounts[1].kernel.Clear();
+    const uint64_t writer = mounts.Open(0, ino);
+    ASSERT_TRUE(mounts.Write(0, ino, writer, 0, "new one"));
+    ASSERT_TRUE(mounts.Flush(0, ino, writer));
+    mounts.Advance(10'000);
+    EXPECT_TRUE(mounts[1].kernel.pages.contains(ino));
+    EXPECT_EQ(mounts.Read(1, ino, reader), "new one");
+  }
+}
+
 // Close-to-open does not depend on being told.
 TEST(VfsForeign, AnOpenSeesTheLastCloseThoughTheFileIsOpenAlready) {
   TwoMounts mounts;

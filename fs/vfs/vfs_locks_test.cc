@@ -110,6 +110,21 @@ TEST_F(VfsLocksTest, WhoWaitsIsWokenByTheOtherMount) {
   EXPECT_TRUE(waiting.TakeValue().ok());
 }
 
+TEST_F(VfsLocksTest, WhoWaitsIsWokenAlsoWhereNoKeysAreTold) {
+  using Told = testing::TellingClient::Told;
+  for (const Told told : {Told::kPks, Told::kThatThereIsSomething}) {
+    mounts_[1].client.SetTold(told);
+    ASSERT_TRUE(Set(0, Whole(1)).ok());
+    Task<Errno> waiting =
+        mounts_[1]->SetLock(ino_, handles_[1], Whole(1), std::make_shared<LockWait>());
+    mounts_.Advance(4'000'000);
+    ASSERT_TRUE(Clear(0, Whole(1)).ok());
+    mounts_.Advance(5'000);
+    ASSERT_TRUE(waiting.IsDone());
+    ASSERT_TRUE(Clear(1, Whole(1)).ok());
+  }
+}
+
 TEST_F(VfsLocksTest, WhoWaitsLooksAgainThoughNobodyTellsHim) {
   mounts_[1].client.SetDeaf(true);
   ASSERT_TRUE(Set(0, Whole(1)).ok());

@@ -20,8 +20,8 @@ namespace kvfs::node {
 struct WatchOptions {
   size_t max_watchers = 1024;  // more are told kBusy. 1 .. 65,536
   int64_t lease_micros =
-      30'000'000;        // who has not asked again for so long is forgotten. 1 s .. 1 h
-  size_t max_keys = 32;  // changed keys of one pk, named; of more, "all". 1 .. 1024
+      30'000'000;         // who has not asked again for so long is forgotten. 1 s .. 1 h
+  size_t max_keys = 128;  // changed keys of one pk, named; of more, "all". 1 .. 1024
   size_t max_queued_bytes = 128u << 10;  // for one watcher; more: "everything". 4 KiB .. 1 MiB
   int64_t flush_micros = 2'000;          // changes are gathered for so long. 0 .. 1 s
 };

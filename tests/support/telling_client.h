@@ -25,6 +25,9 @@ class TellingClient final : public client::Client {
   // Nothing that is asked of the store is answered but with an error.
   void SetCutOff(bool cut_off) { cut_off_ = cut_off; }
   void SetDeaf(bool deaf) { deaf_ = deaf; }
+  // How exactly it is told.
+  enum class Told : uint8_t { kKeys, kPks, kThatThereIsSomething };
+  void SetTold(Told told) { told_ = told; }
   // Transactions that were asked for.
   int submitted() const { return submitted_; }
 
@@ -48,10 +51,17 @@ class TellingClient final : public client::Client {
     if (result.status.ok()) {
       for (TellingClient* const other : *all_) {
         if (other != this && !other->deaf_ && !other->cut_off_) {
+          std::vector<client::Change> heard = changes;
+          for (client::Change& change : heard) {
+            change.pk = other->told_ == Told::kThatThereIsSomething ? Bytes() : change.pk;
+            if (other->told_ != Told::kKeys) {
+              change.cks.clear();
+            }
+          }
           env_.scheduler->PostAfter(kTellMicros, env::Priority::kForeground,
-                                    [all = all_, other, changes] {
+                                    [all = all_, other, heard] {
                                       if (all->contains(other) && other->listener_) {
-                                        other->listener_(changes);
+                                        other->listener_(heard);
                                       }
                                     });
         }
@@ -108,6 +118,7 @@ class TellingClient final : public client::Client {
   client::ChangeListener listener_;
   bool cut_off_ = false;
   bool deaf_ = false;
+  Told told_ = Told::kKeys;
   int submitted_ = 0;
 };
 
