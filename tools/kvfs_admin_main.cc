@@ -64,6 +64,7 @@ class Commands {
         [this](CLI::App*) -> Run { return [this] { return CollectCommand(flags_); }; });
 
     AddKv(app);
+    AddConflicts(app);
 
     CLI::App* engine = app->add_subcommand("engine", "The storage engine");
     engine->require_subcommand(1);
@@ -116,6 +117,32 @@ class Commands {
     });
   }
 
+  void AddConflicts(CLI::App* app) {
+    CLI::App* conflicts = app->add_subcommand(
+        "conflicts", "What two sides of a broken network changed, and what became of it");
+    conflicts->require_subcommand(1);
+    Add(conflicts, "list", "All that is known of a mount", [this](CLI::App* sub) {
+      sub->add_option("MOUNTPOINT", path_, "A mount point")->required();
+      return Run([this] { return ConflictsCommand(flags_, path_, admin::ConflictsRequest::LIST); });
+    });
+    Add(conflicts, "show", "Those of one file", [this](CLI::App* sub) {
+      sub->add_option("PATH", path_, "The file, or a conflict copy of it")->required();
+      return Run([this] { return ConflictsCommand(flags_, path_, admin::ConflictsRequest::LIST); });
+    });
+    Add(conflicts, "resolve", "Settle those of one file", [this](CLI::App* sub) {
+      sub->add_option("PATH", path_, "The file, or a conflict copy of it")->required();
+      auto* which = sub->add_option_group("which");
+      which->add_flag("--newest", newest_, "Remove the conflict copies");
+      which->add_flag("--keep-both", keep_both_, "Keep them as files like others");
+      which->require_option(1);
+      return Run([this] {
+        return ConflictsCommand(
+            flags_, path_,
+            newest_ ? admin::ConflictsRequest::NEWEST : admin::ConflictsRequest::KEEP_BOTH);
+      });
+    });
+  }
+
   void Add(CLI::App* parent, const std::string& name, const std::string& about,
            const std::function<Run(CLI::App*)>& define) {
     CLI::App* sub = parent->add_subcommand(name, about);
@@ -135,6 +162,8 @@ class Commands {
   FsckFlags fsck_;
   KvFlags kv_;
   bool watch_ = false;
+  bool newest_ = false;
+  bool keep_both_ = false;
   std::string path_;
   std::string chosen_;
   Run run_;

@@ -92,7 +92,8 @@ Task<FsResult<Ino>> ConflictResolver::LostAndFound() {
 }
 
 // The place that counts of those that the versions of the record name: of the names that are there
-// the one of the latest version, else the latest that can be had. `others`: names to be taken away.
+// the one of the latest version, else the latest that can be had. `others`: the
+// rest of them, of which those that are there are to be taken away.
 Task<FsResult<ConflictResolver::Place>> ConflictResolver::PlaceDirectory(
     Ino ino, const DirectoryItems* items, const std::vector<pb::Link>* hints, VersionStamp stamp,
     int depth, std::vector<Place>* others) {
@@ -113,7 +114,7 @@ Task<FsResult<ConflictResolver::Place>> ConflictResolver::PlaceDirectory(
   for (const Place& place : *places) {
     if (place.is_here && !chosen) {
       chosen = place;
-    } else if (place.is_here) {
+    } else {
       others->push_back(place);
     }
   }
@@ -296,13 +297,17 @@ Task<Errno> ConflictResolver::TryDirectory(Ino ino, const std::vector<pb::Link>*
     note.set_ino(ino);
     note.set_home(ino);
     for (const Place& other : others) {
-      if (other.entry->siblings.size() == 1) {
+      if (other.is_here && other.entry->siblings.size() == 1) {
         note.set_kind(pb::ConflictNote::MOVED_TWICE);
         changes.AssertVersion(other.link.parent(), other.ck, other.entry->version);
         changes.Erase(other.link.parent(), other.ck);
         changes.TouchDirectory(other.link.parent(), WallTime(env_.clock), client_->Now());
       }
     }
+    if (was_in_conflict) {
+      LookAgain(ref, others, &changes);
+    }
+    std::erase_if(others, [](const Place& other) { return !other.is_here; });
     if (comes_back || !others.empty()) {
       if (comes_back) {
         note.set_kind(pb::ConflictNote::EDIT_AND_DELETE);

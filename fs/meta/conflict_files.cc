@@ -240,9 +240,12 @@ Task<Errno> ConflictResolver::TryFile(InodeRef ref, const std::vector<pb::Link>*
     co_return erased;
   }
   std::vector<Place> named;
+  std::vector<Place> missing;
   for (const Place& place : *places) {
     if (place.is_here && !merged.is_deleted) {
       named.push_back(place);
+    } else if (!place.is_here && place.link.parent() != ref.home) {
+      missing.push_back(place);
     }
   }
   const bool needs_name = named.empty() && !merged.is_deleted;
@@ -257,6 +260,9 @@ Task<Errno> ConflictResolver::TryFile(InodeRef ref, const std::vector<pb::Link>*
   const bool was_in_conflict = items->record->siblings.size() > 1;
   LoadedInode inode{.ref = ref, .record = merged.record, .version = items->record->version};
   ChangeSet changes;
+  if (was_in_conflict && !merged.is_deleted) {
+    LookAgain(ref, missing, &changes);
+  }
   // Names that only one side has left in place are written again, so that what the other side
   // brings later does not take them away.
   const bool touch = was_in_conflict && merged.was_deleted && !merged.is_deleted;

@@ -13,16 +13,26 @@ constexpr int64_t kMillisPerSecond = 1000;
 constexpr int64_t kAgainAfterSeconds[] = {2, 10, 60, 600};
 constexpr uint32_t kMostLooks = std::size(kAgainAfterSeconds);
 
-pb::SettleWork NextLook(const std::vector<Bytes>& cks, uint32_t attempt) {
-  pb::SettleWork next;
-  for (const Bytes& ck : cks) {
-    next.add_cks(ck);
-  }
-  next.set_attempt(attempt);
-  return next;
-}
-
 }  // namespace
+
+void ConflictResolver::LookAgain(InodeRef ref, const std::vector<Place>& missing,
+                                 ChangeSet* changes) {
+  if (missing.empty()) {
+    return;
+  }
+  pb::SettleWork work;
+  work.set_attempt(1);
+  for (const Place& place : missing) {
+    pb::SettleWork::Hint* hint = work.add_hints();
+    hint->set_ino(ref.ino);
+    hint->set_home(ref.home);
+    *hint->mutable_place() = place.link;
+  }
+  client::WorkKey line = keys::Work(keys::WorkKind::kSettle, ref,
+                                    NowMillis() + kAgainAfterSeconds[0] * kMillisPerSecond);
+  line.id.push_back('h');  // beside that of a merged pk
+  changes->PutWork(ref.home, std::move(line), work.SerializeAsString());
+}
 
 Task<FsResult<bool>> ConflictResolver::RunLine(client::WorkItem line) {
   switch (line.key.kind) {
@@ -78,7 +88,12 @@ Task<FsResult<bool>> ConflictResolver::RunMerged(client::WorkItem line) {
     }
     client::WorkKey next = keys::Work(keys::WorkKind::kSettle, {.ino = *home, .home = *home},
                                       NowMillis() + kAgainAfterSeconds[0] * kMillisPerSecond);
-    txn.work_puts.emplace_back(std::move(next), NextLook(cks, 1).SerializeAsString());
+    pb::SettleWork again;
+    again.set_attempt(1);
+    for (Bytes& ck : cks) {
+      again.add_cks(std::move(ck));
+    }
+    txn.work_puts.emplace_back(std::move(next), again.SerializeAsString());
   }
   commit.txns.push_back(std::move(txn));
   auto result = co_await client_->Submit(std::move(commit));
@@ -95,7 +110,8 @@ Task<FsResult<bool>> ConflictResolver::RunSettle(client::WorkItem line) {
     co_return Errno(EIO);
   }
   std::vector<Bytes> cks(work.cks().begin(), work.cks().end());
-  auto done = co_await ResolveItems(ref->home, cks);
+  Hints hints(work.hints().begin(), work.hints().end());
+  auto done = co_await ResolveItems(ref->home, std::move(cks), std::move(hints));
   if (!done.ok()) {
     co_return done.error();
   }
@@ -109,8 +125,9 @@ Task<FsResult<bool>> ConflictResolver::RunSettle(client::WorkItem line) {
     const int64_t after = kAgainAfterSeconds[std::min(attempt, kMostLooks - 1)];
     client::WorkKey next =
         keys::Work(keys::WorkKind::kSettle, *ref, NowMillis() + after * kMillisPerSecond);
-    txn.work_puts.emplace_back(
-        std::move(next), NextLook(cks, std::min(attempt + 1, kMostLooks)).SerializeAsString());
+    next.id = line.key.id;
+    work.set_attempt(std::min(attempt + 1, kMostLooks));
+    txn.work_puts.emplace_back(std::move(next), work.SerializeAsString());
   }
   commit.txns.push_back(std::move(txn));
   auto result = co_await client_->Submit(std::move(commit));
@@ -147,6 +164,19 @@ Task<FsResult<bool>> ConflictResolver::RunGrave(client::WorkItem line) {
   const auto ref = keys::ParseWorkId(line.key.id);
   if (!ref) {
     co_return Errno(EIO);
+  }
+  const auto is_whole = co_await client_->IsWhole(keys::DirectoryPk(ref->home));
+  if (!is_whole.ok() || !*is_whole) {
+    // Tried again in a while, so that it does not stand before others.
+    constexpr int64_t kAgainMillis = 60'000;
+    ChangeSet later;
+    later.EraseWork(ref->home, line.key);
+    later.PutWork(ref->home, keys::Work(keys::WorkKind::kGrave, *ref, NowMillis() + kAgainMillis));
+    const Errno put_off = co_await later.Commit(client_);
+    if (!put_off.ok()) {
+      co_return put_off;
+    }
+    co_return true;
   }
   auto self = co_await Get(ref->home, keys::Self());
   if (!self.ok()) {

@@ -261,8 +261,13 @@ struct ConflictResolver::Pass {
   std::map<Ino, std::pair<Ino, std::vector<pb::Link>>> named;  // ino -> home, and names it has
 };
 
-Task<FsResult<bool>> ConflictResolver::ResolveItems(Ino home, std::vector<Bytes> cks) {
+Task<FsResult<bool>> ConflictResolver::ResolveItems(Ino home, std::vector<Bytes> cks, Hints hints) {
   Pass pass;
+  for (const pb::SettleWork::Hint& hint : hints) {
+    auto& named = pass.named[hint.ino()];
+    named.first = hint.home();
+    named.second.push_back(hint.place());
+  }
   for (Bytes& ck : cks) {
     if (ck.empty()) {
       continue;

@@ -45,7 +45,8 @@ class ConflictResolver final : public ConflictHandler {
   Task<Errno> ResolveEntry(Ino directory, Bytes ck) override;
 
   // Items of one directory's pk. False: something is to be looked at again later.
-  Task<FsResult<bool>> ResolveItems(Ino home, std::vector<Bytes> cks);
+  using Hints = std::vector<pb::SettleWork::Hint>;
+  Task<FsResult<bool>> ResolveItems(Ino home, std::vector<Bytes> cks, Hints hints = {});
 
   // A line of the work index, if it is one of ours. False: it is not, or is left for later.
   Task<FsResult<bool>> RunLine(client::WorkItem line);
@@ -124,6 +125,8 @@ class ConflictResolver final : public ConflictHandler {
   Task<FsResult<bool>> UniteEntry(Ino from, Ino to, const client::Item* entry, int depth);
 
   // ---- lines
+  // Has the inode looked at again: names of it at these places may come with other partition keys.
+  void LookAgain(InodeRef ref, const std::vector<Place>& missing, ChangeSet* changes);
   Task<FsResult<bool>> RunMerged(client::WorkItem line);
   Task<FsResult<bool>> RunSettle(client::WorkItem line);
   Task<FsResult<bool>> RunUnite(client::WorkItem line);

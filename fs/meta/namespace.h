@@ -58,8 +58,6 @@ struct NamespaceOptions {
   // directory leaves a grave, its record, from which it comes back if somebody has put a file into
   // it meanwhile.
   bool is_shared = false;
-  // How long a grave stays; 1 s .. 10 years.
-  int64_t grave_micros = int64_t{30} * 86'400 * 1'000'000;
 };
 
 // Writes down what becomes of items with several siblings (conflict_resolver.h).

@@ -160,7 +160,7 @@ Task<FsResult<Removed>> Namespace::DropDirectory(LoadedInode* directory, Moment 
   if (options_.is_shared) {  // its xattrs stay with the grave
     changes->Put(ino, keys::Grave(), EncodeInode(directory->record));
     changes->PutWork(ino, keys::Work(keys::WorkKind::kGrave, directory->ref,
-                                     DueMillis(moment.now, options_.grave_micros)));
+                                     DueMillis(moment.now, options_.orphan_grace_micros)));
   } else {
     const Errno erased = co_await EraseXattrs(directory, changes);
     if (!erased.ok()) {

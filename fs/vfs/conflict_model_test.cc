@@ -3,6 +3,7 @@
 // had the majority, nor who wrote the result down, nor how often.
 #include <gtest/gtest.h>
 
+#include <algorithm>
 #include <random>
 
 #include "fs/vfs/conflict_test_support.h"
@@ -15,6 +16,7 @@ namespace {
 class ConflictModel : public ::testing::TestWithParam<uint64_t> {
  protected:
   void OneSeed(uint64_t seed);
+  void OneSeedInStages(uint64_t seed);
 
   uint64_t Roll(uint64_t n) { return random_() % n; }
   std::string AnyName() { return std::string(1, static_cast<char>('a' + Roll(4))); }
@@ -178,6 +180,82 @@ void ConflictModel::OneSeed(uint64_t seed) {
     std::printf("before\n%son a\n%son b\n%smerged\n%smerged the other way\n%s",
                 Shown(before).c_str(), Shown(on_a).c_str(), Shown(on_b).c_str(),
                 Shown(trees[1]).c_str(), Shown(trees[0]).c_str());
+  }
+}
+
+// The partition keys come one by one, in any order, and mounts are at work in between.
+void ConflictModel::OneSeedInStages(uint64_t seed) {
+  random_.seed(seed);
+  contents_ = 0;
+  constexpr int kBefore = 25;
+  constexpr int kMostApart = 20;
+  ConflictSide first(1, {});
+  for (int i = 0; i < kBefore; ++i) {
+    Change(&first);
+  }
+  ConflictFork fork(first.Contents());
+  for (uint64_t i = 1 + Roll(kMostApart); i > 0; --i) {
+    Change(Roll(2) == 0 ? &fork.a : &fork.b);
+  }
+  const testing::Contents branch = fork.b.Contents();
+  std::set<Bytes> pks;
+  for (const auto& [key, value] : branch) {
+    if (const auto parsed = replication::ParseKey(key, false);
+        parsed.ok() && parsed->kind == replication::KeyKind::kItem) {
+      pks.insert(Bytes(parsed->pk));
+    }
+  }
+  for (const auto& [key, value] : fork.base()) {
+    if (const auto parsed = replication::ParseKey(key, false);
+        parsed.ok() && parsed->kind == replication::KeyKind::kItem) {
+      pks.insert(Bytes(parsed->pk));
+    }
+  }
+  std::vector<Bytes> order(pks.begin(), pks.end());
+  std::shuffle(order.begin(), order.end(), random_);
+  testing::Contents now = fork.a.Contents();
+  std::unique_ptr<ConflictSide> side;
+  uint64_t number = 4;
+  bool with_work = true;
+  for (const Bytes& pk : order) {
+    now = testing::MergeContents(
+        fork.base(), now, branch, [&](ByteView one) { return one == pk; }, with_work);
+    with_work = false;
+    side = std::make_unique<ConflictSide>(number++, std::move(now));
+    if (Roll(2) == 0) {
+      const Errno done = side->vfs.Await(side->vfs->RunWorkNow());
+      EXPECT_TRUE(done.ok()) << done.value();
+      side->vfs.Advance(static_cast<int64_t>(Roll(3'000'000)));
+    }
+    now = side->vfs.store().memory().Contents();
+  }
+  side = std::make_unique<ConflictSide>(number, std::move(now));
+  ResolveAll(side.get());
+  ExpectWhole(side.get());
+  const std::set<std::string> old = ContentsOf(first.WholeTree());
+  const std::set<std::string> from_a = ContentsOf(fork.a.WholeTree());
+  const std::set<std::string> from_b = ContentsOf(fork.b.WholeTree());
+  const std::set<std::string> found = ContentsOf(side->WholeTree());
+  for (const auto* one : {&from_a, &from_b}) {
+    const auto* other = one == &from_a ? &from_b : &from_a;
+    for (const std::string& content : *one) {
+      if (!old.contains(content) || other->contains(content)) {
+        EXPECT_TRUE(found.contains(content)) << content.substr(0, 12) << " is lost";
+      }
+    }
+  }
+  if (HasFailure()) {
+    std::printf("before\n%son a\n%son b\n%smerged\n%s", Shown(first.WholeTree()).c_str(),
+                Shown(fork.a.WholeTree()).c_str(), Shown(fork.b.WholeTree()).c_str(),
+                Shown(side->WholeTree()).c_str());
+  }
+}
+
+TEST_P(ConflictModel, PartitionKeysMayComeOneByOne) {
+  for (uint64_t i = 0; i < kSeedsPerTest && !HasFailure(); ++i) {
+    const uint64_t seed = GetParam() * kSeedsPerTest + i;
+    SCOPED_TRACE("seed " + std::to_string(seed));
+    OneSeedInStages(seed);
   }
 }
 

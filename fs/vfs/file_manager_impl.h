@@ -99,7 +99,13 @@ class FileManagerImpl final : public FileManager {
   Task<FsResult<bool>> EraseItems(LoadedInode inode, std::vector<client::ChunkDrop> drops,
                                   std::vector<client::Write> blocks);
   Task<Errno> EraseWork(InodeRef ref, client::WorkKey key);
-  Task<FsResult<bool>> DoLine(const client::WorkItem* line);
+  // The homes of which it is known, during one call of RunDueWork, whether they are whole.
+  struct Wholeness {
+    std::map<Ino, bool> known;
+    int not_whole = 0;
+  };
+  Task<bool> IsWhole(Ino home, Wholeness* wholeness);
+  Task<FsResult<bool>> DoLine(const client::WorkItem* line, Wholeness* wholeness);
   Task<FsResult<bool>> DoWork(InodeRef ref, client::WorkKey key);
 
   // ---- folding (file_fold.cc)
@@ -108,7 +114,6 @@ class FileManagerImpl final : public FileManager {
   Task<Errno> FoldIdle(InodeRef ref, client::WorkKey key);
   Task<Errno> FoldAll(FileState* state);
   bool IsHeld(Ino ino) const;
-  bool AreAllHeld(const std::vector<client::WorkItem>& due) const;
 
   const FileManagerOptions options_;
   client::Client* const client_;

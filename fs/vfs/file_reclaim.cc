@@ -167,49 +167,63 @@ bool FileManagerImpl::IsHeld(Ino ino) const {
   return IsOpen(ino) || (is_held_ != nullptr && is_held_(ino));
 }
 
-bool FileManagerImpl::AreAllHeld(const std::vector<client::WorkItem>& due) const {
-  return std::all_of(due.begin(), due.end(), [this](const client::WorkItem& item) {
-    const auto ref = keys::ParseWorkId(item.key.id);
-    return item.key.kind == static_cast<uint8_t>(keys::WorkKind::kOrphan) && ref &&
-           IsHeld(ref->ino);
-  });
+// Where others may write while parted from this mount, nothing is taken apart that they may still
+// change: only what every home knows to be deleted.
+Task<bool> FileManagerImpl::IsWhole(Ino home, Wholeness* wholeness) {
+  constexpr int kEnough = 3;  // each may cost a time-out
+  if (!options_.is_shared) {
+    co_return true;
+  }
+  if (const auto known = wholeness->known.find(home); known != wholeness->known.end()) {
+    co_return known->second;
+  }
+  if (wholeness->not_whole >= kEnough) {
+    co_return false;
+  }
+  const auto answer = co_await client_->IsWhole(keys::DirectoryPk(home));
+  const bool is_whole = answer.ok() && *answer;
+  wholeness->not_whole += is_whole ? 0 : 1;
+  wholeness->known[home] = is_whole;
+  co_return is_whole;
 }
 
 Task<FsResult<bool>> FileManagerImpl::RunDueWork() {
-  // Held orphans stay at the head of the index: look past them, further each time.
+  // What cannot be done now stays at the head of the index: look past it, further each time.
   constexpr uint32_t kMostLines = kWorkPerCall << 12;
   const int64_t now = env_.clock->WallNanos() / kNanosPerMilli;
-  uint32_t limit = kWorkPerCall;
-  auto due = co_await client_->DueWork(now, limit);
-  while (due.ok() && due->size() == limit && limit < kMostLines && AreAllHeld(*due)) {
-    limit *= 4;
-    due = co_await client_->DueWork(now, limit);
-  }
-  if (!due.ok()) {
-    co_return ToErrno(due.error());
-  }
-  size_t done = 0;
+  Wholeness wholeness;
   Errno first;
-  for (const client::WorkItem& item : *due) {
-    auto worked = co_await DoLine(&item);
-    if (worked.ok() && !*worked) {
-      continue;  // not now
+  size_t tried = 0;
+  for (uint32_t limit = kWorkPerCall; limit <= kMostLines; limit *= 4) {
+    auto due = co_await client_->DueWork(now, limit);
+    if (!due.ok()) {
+      co_return ToErrno(due.error());
     }
-    const Errno outcome = worked.ok() ? Errno() : worked.error();
-    if (outcome.ok()) {
-      ++done;
-    } else if (first.ok()) {
-      first = outcome;
+    size_t done = 0;
+    for (; tried < due->size(); ++tried) {
+      auto worked = co_await DoLine(&(*due)[tried], &wholeness);
+      if (worked.ok()) {
+        done += *worked ? 1 : 0;
+      } else if (first.ok()) {
+        first = worked.error();
+      }
+    }
+    const bool is_more = due->size() == limit;
+    if (done > 0) {
+      co_return is_more;
+    }
+    if (!is_more) {
+      break;
     }
   }
-  if (done == 0 && !first.ok()) {
+  if (!first.ok()) {
     co_return first;
   }
-  co_return done > 0 && due->size() == limit;
+  co_return false;
 }
 
 // One line of the work index. False: it is to be left for later.
-Task<FsResult<bool>> FileManagerImpl::DoLine(const client::WorkItem* line) {
+Task<FsResult<bool>> FileManagerImpl::DoLine(const client::WorkItem* line, Wholeness* wholeness) {
   const bool is_of_file = line->key.kind == static_cast<uint8_t>(keys::WorkKind::kFold) ||
                           line->key.kind == static_cast<uint8_t>(keys::WorkKind::kOrphan);
   if (!is_of_file) {
@@ -223,6 +237,12 @@ Task<FsResult<bool>> FileManagerImpl::DoLine(const client::WorkItem* line) {
   const auto ref = keys::ParseWorkId(line->key.id);
   if (!ref) {
     co_return false;
+  }
+  if (line->key.kind == static_cast<uint8_t>(keys::WorkKind::kOrphan) && !IsHeld(ref->ino)) {
+    const bool is_whole = co_await IsWhole(ref->home, wholeness);
+    if (!is_whole) {
+      co_return false;
+    }
   }
   client::WorkKey key = line->key;
   auto worked = co_await DoWork(*ref, std::move(key));

@@ -51,6 +51,13 @@ class Client {
   // here; in order within a partition. Erased by the transaction that does the work.
   virtual Task<Result<std::vector<WorkItem>>> DueWork(int64_t now_millis, uint32_t limit) = 0;
 
+  // Whether nobody can have changed pk without our knowing: all its homes answer and hold the same,
+  // and none has a branch of it. The only home of all: always.
+  virtual Task<Result<bool>> IsWhole(Bytes pk) {
+    (void)pk;
+    co_return true;
+  }
+
   virtual Task<Result<SpaceInfo>> Space() = 0;
 
   // The present hybrid logical time.

@@ -24,6 +24,7 @@ constexpr uint64_t kFirstInode = (uint64_t{1} << 32) + 1;  // below: the root, a
 // The partition key under which the cluster keeps what concerns all of it.
 constexpr char kClusterPk[] = "cluster";
 constexpr char kInfoCk[] = "\x01info";
+constexpr char kAnyCk = '\x01';  // to ask for something
 constexpr char kInodesCk[] = "\x01inodes";
 
 uint64_t NonZero(env::Random* random) {
@@ -154,6 +155,17 @@ Task<Result<std::optional<Item>>> ClusterClient::ReadCluster(Bytes ck, int64_t d
     co_return items.status();
   }
   co_return std::move((*items)[0]);
+}
+
+Task<Result<bool>> ClusterClient::IsWhole(Bytes pk) {
+  const Status merged = co_await coordinator_.MergeNow(pk, options_.merge_micros);
+  if (!merged.ok()) {
+    co_return false;
+  }
+  std::vector<Bytes> cks(1, Bytes(1, kAnyCk));
+  const auto read = co_await coordinator_.Read(std::move(pk), std::move(cks), options_.merge_micros,
+                                               replication::ReadLevel::kAll);
+  co_return read.ok();
 }
 
 Task<void> ClusterClient::MergeIfBranched(Bytes pk, int64_t deadline) {

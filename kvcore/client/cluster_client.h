@@ -74,6 +74,7 @@ class ClusterClient final : public Client {
   Task<Status> Sync() override;
   Task<Result<uint64_t>> AllocateInode() override;
   Task<Result<std::vector<WorkItem>>> DueWork(int64_t now_millis, uint32_t limit) override;
+  Task<Result<bool>> IsWhole(Bytes pk) override;
   Task<Result<SpaceInfo>> Space() override;
   HybridTime Now() override;
   void SetChangeListener(ChangeListener listener) override;

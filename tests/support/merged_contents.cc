@@ -36,7 +36,7 @@ versioning::VersionedValue Decoded(const Bytes& value) {
 }  // namespace
 
 Contents MergeContents(const Contents& base, const Contents& trunk, const Contents& branch,
-                       const std::function<bool(ByteView pk)>& wants) {
+                       const std::function<bool(ByteView pk)>& wants, bool with_work) {
   Contents merged = trunk;
   std::map<Bytes, replication::MergedWork> work;  // by pk
   std::set<Bytes> keys;
@@ -62,7 +62,8 @@ Contents MergeContents(const Contents& base, const Contents& trunk, const Conten
         wants(parsed->pk)) {
       merged[key] = *theirs;
     }
-    if ((!is_item && parsed->kind != KeyKind::kWork) || (is_item && !wants(parsed->pk))) {
+    const bool is_work = parsed->kind == KeyKind::kWork;
+    if ((!is_item && !is_work) || (is_item && !wants(parsed->pk)) || (is_work && !with_work)) {
       continue;
     }
     const Bytes* before = Find(base, key);

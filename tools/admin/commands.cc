@@ -141,6 +141,28 @@ Result<int> CollectCommand(const AdminFlags& flags) {
   return kExitOk;
 }
 
+Result<int> ConflictsCommand(const AdminFlags& flags, const std::string& path,
+                             admin::ConflictsRequest::Action action) {
+  // The path may be one that is no longer there.
+  KVFS_ASSIGN_OR_RETURN(const std::string canonical, CanonicalPath(path));
+  KVFS_ASSIGN_OR_RETURN(const std::string data, StoreOfFile(canonical));
+  const std::string inside = PathInMount(canonical);
+  if (inside == "/" && action != admin::ConflictsRequest::LIST) {
+    return Status::InvalidArgument("which file? " + path + " is a mount point");
+  }
+  ops::AdminRequest request;
+  request.mutable_conflicts()->set_path(inside == "/" ? "" : inside);
+  request.mutable_conflicts()->set_action(action);
+  AdminFlags mounted = flags;
+  mounted.store = data;
+  mounted.peer.clear();
+  KVFS_ASSIGN_OR_RETURN(const auto response, AskOnce(mounted, request));
+  if (action != admin::ConflictsRequest::LIST && response.conflicts().conflicts().empty()) {
+    return Status::NotFound(path + ": nothing is known of a conflict of it");
+  }
+  return Print(flags, response.conflicts());
+}
+
 Result<int> EngineStatsCommand(const AdminFlags& flags) {
   ops::AdminRequest request;
   request.mutable_engine_stats();

@@ -5,6 +5,7 @@
 #include <string>
 
 #include "kvcore/base/status.h"
+#include "kvcore/proto/admin.pb.h"
 
 namespace kvfs::tools {
 
@@ -19,6 +20,9 @@ Result<int> StatusCommand(const AdminFlags& flags, bool watch);
 Result<int> ExplainCommand(const AdminFlags& flags, const std::string& path);
 Result<int> CheckpointCommand(const AdminFlags& flags, const std::string& directory);
 Result<int> CollectCommand(const AdminFlags& flags);
+// `path`: below a mount point, or one itself. Action as in the request.
+Result<int> ConflictsCommand(const AdminFlags& flags, const std::string& path,
+                             admin::ConflictsRequest::Action action);
 Result<int> EngineStatsCommand(const AdminFlags& flags);
 // Needs no daemon: reads one file of a data directory.
 Result<int> EngineDumpCommand(const AdminFlags& flags, const std::string& file);

@@ -12,6 +12,7 @@ nlohmann::json ToJson(const admin::StatusResponse& status);
 nlohmann::json ToJson(const admin::EngineStats& stats);
 nlohmann::json ToJson(const admin::ExplainResponse& explain);
 nlohmann::json ToJson(const admin::CheckResponse& check);
+nlohmann::json ToJson(const admin::ConflictsResponse& conflicts);
 
 nlohmann::json ToJson(const admin::MembersResponse& members);
 nlohmann::json ToJson(const admin::ExplainKeyResponse& explain);
@@ -30,5 +31,6 @@ std::string ToText(const admin::ExplainKeyResponse& explain);
 std::string ToText(const admin::KvItem& item);
 std::string ToText(const admin::KvScanResponse& page);
 std::string ClusterText(const admin::StatusResponse& status);
+std::string ToText(const admin::ConflictsResponse& conflicts);
 
 }  // namespace kvfs::tools

@@ -1,3 +1,5 @@
+#include <cstdio>
+
 #include "kvcore/base/bytes.h"
 #include "tools/admin/render.h"
 
@@ -175,6 +177,27 @@ json ToJson(const admin::CheckResponse& check) {
           {"chunk_bytes", check.chunk_bytes()},
           {"references", check.references()},
           {"inodes", check.inodes()}};
+}
+
+json ToJson(const admin::ConflictsResponse& conflicts) {
+  json out = json::array();
+  for (const auto& conflict : conflicts.conflicts()) {
+    json versions = json::array();
+    for (const auto& version : conflict.versions()) {
+      char dot[48];
+      std::snprintf(dot, sizeof dot, "%016lx:%lu", version.epoch(), version.counter());
+      versions.push_back({{"dot", dot},
+                          {"time_millis", version.time() >> 16},
+                          {"inode", version.ino()},
+                          {"path", version.path()},
+                          {"size", version.size()},
+                          {"there", version.is_there()}});
+    }
+    out.push_back({{"kind", conflict.kind()},
+                   {"time_millis", conflict.time() >> 16},
+                   {"versions", versions}});
+  }
+  return {{"conflicts", out}};
 }
 
 }  // namespace kvfs::tools

@@ -1,4 +1,5 @@
 #include <cstdio>
+#include <ctime>
 
 #include "kvcore/base/bytes.h"
 #include "tools/admin/render.h"
@@ -220,6 +221,29 @@ std::string ToText(const admin::CheckResponse& check) {
   out +=
       check.problem_count() == 0 ? "no problems\n" : Count(check.problem_count()) + " problems\n";
   return out;
+}
+
+std::string ToText(const admin::ConflictsResponse& conflicts) {
+  constexpr int kMillisBits = 16;
+  std::string out;
+  for (const auto& conflict : conflicts.conflicts()) {
+    out += conflict.kind() + "\n";
+    for (int i = 0; i < conflict.versions_size(); ++i) {
+      const auto& version = conflict.versions(i);
+      const auto seconds = static_cast<std::time_t>((version.time() >> kMillisBits) / 1000);
+      std::tm utc{};
+      gmtime_r(&seconds, &utc);
+      char when[32];
+      std::strftime(when, sizeof when, "%Y-%m-%d %H:%M:%S", &utc);
+      char dot[48];
+      std::snprintf(dot, sizeof dot, "%016lx:%lu", version.epoch(), version.counter());
+      out += std::string("  ") + (i == 0 ? "stays " : "other ") + " " + when + " UTC  " +
+             (version.path().empty() ? "-" : version.path()) + "  (inode " + Count(version.ino()) +
+             ", " + Count(version.size()) + " bytes, version " + dot +
+             (version.is_there() || version.path().empty() ? ")" : ", no longer there)") + "\n";
+    }
+  }
+  return out.empty() ? "no conflicts\n" : out;
 }
 
 }  // namespace kvfs::tools

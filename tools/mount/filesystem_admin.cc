@@ -6,6 +6,7 @@
 #include <utility>
 
 #include "fs/meta/fsck.h"
+#include "fs/vfs/conflict_list.h"
 #include "fs/vfs/explain.h"
 #include "kvcore/node/store_check.h"
 #include "kvcore/ops/store_admin.h"
@@ -92,6 +93,7 @@ void Fill(const fs::Explanation& found, admin::ExplainResponse* out) {
 void FilesystemAdmin::RegisterWith(ops::AdminService* service) {
   service->Register(AdminCommand::kExplain, this);
   service->Register(AdminCommand::kCollect, this);
+  service->Register(AdminCommand::kConflicts, this);
   if (store_ != nullptr) {
     service->Replace(AdminCommand::kCheck, this);
   } else {
@@ -110,6 +112,9 @@ Task<AdminResponse> FilesystemAdmin::Handle(AdminRequest request) {
       break;
     case AdminCommand::kCollect:
       response = co_await Collect();
+      break;
+    case AdminCommand::kConflicts:
+      response = co_await Conflicts(request.conflicts());
       break;
     default:
       response = ops::ErrorResponse(Status::InvalidArgument("not a command of the filesystem"));
@@ -156,6 +161,40 @@ Task<AdminResponse> FilesystemAdmin::Check(AdminRequest request) {
         FromErrno(report.error()).Annotate("the filesystem cannot be walked"));
   }
   AddFsckReport(*report, response.mutable_check());
+  co_return response;
+}
+
+Task<AdminResponse> FilesystemAdmin::Conflicts(admin::ConflictsRequest request) {
+  constexpr size_t kMostListed = 1000;
+  auto found = co_await fs::ListConflicts(client_, env_, request.path(), kMostListed);
+  if (!found.ok()) {
+    co_return ops::ErrorResponse(FromErrno(found.error()).Annotate(request.path()));
+  }
+  AdminResponse response;
+  for (fs::ListedConflict& conflict : *found) {
+    admin::Conflict* out = response.mutable_conflicts()->add_conflicts();
+    out->set_kind(conflict.kind);
+    out->set_time(conflict.time);
+    for (const fs::ListedVersion& version : conflict.versions) {
+      admin::ConflictVersion* one = out->add_versions();
+      one->set_epoch(version.dot.epoch);
+      one->set_counter(version.dot.counter);
+      one->set_time(version.time);
+      one->set_ino(version.ino);
+      one->set_path(version.path);
+      one->set_size(version.size);
+      one->set_is_there(version.is_there);
+    }
+    if (request.action() != admin::ConflictsRequest::LIST) {
+      const bool newest = request.action() == admin::ConflictsRequest::NEWEST;
+      const fs::Errno settled =
+          co_await fs::SettleConflict(client_, env_, std::move(conflict), newest);
+      if (!settled.ok()) {
+        co_return ops::ErrorResponse(FromErrno(settled).Annotate(request.path()));
+      }
+    }
+  }
+  response.mutable_conflicts();
   co_return response;
 }
 

@@ -27,6 +27,7 @@ class FilesystemAdmin final : public ops::AdminHandler {
   Task<ops::AdminResponse> Explain(admin::ExplainRequest request);
   Task<ops::AdminResponse> Check(ops::AdminRequest request);
   Task<ops::AdminResponse> Collect();
+  Task<ops::AdminResponse> Conflicts(admin::ConflictsRequest request);
 
   node::Node* const node_;
   client::Client* const client_;
