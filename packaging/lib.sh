@@ -7,8 +7,8 @@ KVFS_ROOT=$(cd "$(dirname "${BASH_SOURCE[0]}")/.." && pwd)
 KVFS_BUILD_PACKAGES=(
   g++ cmake ninja-build pkg-config ccache git
   protobuf-compiler libprotobuf-dev libfuse3-dev fuse3 libsnappy-dev libssl-dev libxxhash-dev
-  libcli11-dev libspdlog-dev libfmt-dev nlohmann-json3-dev libsqlite3-dev libzmq3-dev libgtest-dev
-  libgmock-dev
+  libcli11-dev libspdlog-dev libfmt-dev nlohmann-json3-dev libsqlite3-dev libzmq3-dev
+  libtomlplusplus-dev libgtest-dev libgmock-dev
 )
 # The programs that the tests drive a mount with.
 KVFS_TEST_PACKAGES=(

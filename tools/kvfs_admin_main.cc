@@ -63,8 +63,20 @@ class Commands {
     Add(app, "gc", "Give the space of deleted data back now",
         [this](CLI::App*) -> Run { return [this] { return CollectCommand(flags_); }; });
 
+    Add(app, "plan", "What a change of a cluster's members would move; changes nothing",
+        [this](CLI::App* sub) {
+          sub->add_option("--add", plan_.add, "A node that comes: NODE/zone=NAME/weight=NUMBER");
+          sub->add_option("--set", plan_.set, "Another zone or weight for a node: the same");
+          sub->add_option("--replace", plan_.replace, "A node for another one: OLD=NEW");
+          sub->add_option("--remove", plan_.remove, "A node that goes: NODE");
+          return Run([this] { return PlanCommand(flags_, plan_); });
+        });
     AddKv(app);
     AddConflicts(app);
+    Add(app, "keygen", "Make a key pair in FILE and print its public key", [this](CLI::App* sub) {
+      sub->add_option("FILE", path_, "To be made; only its owner can read it")->required();
+      return Run([this] { return KeygenCommand(flags_, path_); });
+    });
 
     CLI::App* engine = app->add_subcommand("engine", "The storage engine");
     engine->require_subcommand(1);
@@ -150,6 +162,8 @@ class Commands {
     sub->add_option("--data", flags_.store, "The data directory, or a mount point");
     sub->add_option("--peer", flags_.peer, "A node of a cluster: HOST:PORT");
     sub->add_option("--cluster", flags_.cluster, "The cluster's name (kvfs)");
+    sub->add_option("--key", flags_.key, "Key pair; --peer is then NODE=HOST:PORT");
+    sub->add_option("--allow", flags_.allow, "The list of the cluster's public keys");
     sub->add_flag("--json", flags_.json, "For programs");
     const std::string before = parent->get_parent() == nullptr ? "" : parent->get_name() + " ";
     sub->callback([this, before, name, run] {
@@ -161,6 +175,7 @@ class Commands {
   AdminFlags flags_;
   FsckFlags fsck_;
   KvFlags kv_;
+  PlanFlags plan_;
   bool watch_ = false;
   bool newest_ = false;
   bool keep_both_ = false;

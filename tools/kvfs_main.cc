@@ -5,9 +5,11 @@
 #include <string>
 #include <vector>
 
+#include "tools/cluster/security.h"
 #include "tools/common/command_line.h"
 #include "tools/common/exit_code.h"
 #include "tools/common/members.h"
+#include "tools/common/paths.h"
 #include "tools/common/size.h"
 #include "tools/common/version.h"
 #include "tools/mount/mount_command.h"
@@ -47,6 +49,8 @@ struct MountFlags {
   std::string mountpoint;
   std::string peers;
   std::string cluster = kDefaultCluster;
+  std::string key;
+  std::string allow;
   std::string data;
   std::string capacity;
   std::string memory;
@@ -56,12 +60,18 @@ struct MountFlags {
 
 Status ParseFlags(const MountFlags& flags, MountOptions* options) {
   if (!flags.peers.empty()) {
-    Result<std::vector<std::string>> peers = ParsePeers(flags.peers);
+    Result<std::vector<NodeAddress>> peers = ParsePeers(flags.peers);
     if (!peers.ok()) {
       return peers.error().Annotate("--peers");
     }
     KVFS_RETURN_IF_ERROR(ClusterIdOf(flags.cluster).status());
     UsePeers(std::move(*peers), flags.cluster, options);
+    // Read anew by the daemon, which has another working directory; what is wrong is said here.
+    KVFS_RETURN_IF_ERROR(LoadSecurity(flags.key, flags.allow).status());
+    if (!flags.key.empty()) {
+      KVFS_ASSIGN_OR_RETURN(options->key_file, CanonicalPath(flags.key));
+      KVFS_ASSIGN_OR_RETURN(options->allow_file, CanonicalPath(flags.allow));
+    }
   }
   for (const std::string& list : flags.lists) {
     KVFS_RETURN_IF_ERROR(ParseMountOptions(list, options));
@@ -108,6 +118,10 @@ int Main(int argc, char** argv) {
                     "Mount a cluster: HOST:PORT,HOST:PORT,... of some of its nodes; DIR then only "
                     "holds the log and what other commands need");
   mount->add_option("--cluster", mount_flags.cluster, "Name of the cluster (kvfs)");
+  mount->add_option("--key", mount_flags.key,
+                    "Key pair of this client (kvfs-admin keygen); --peers then with numbers: "
+                    "1=HOST:PORT,...");
+  mount->add_option("--allow", mount_flags.allow, "The list of the cluster's public keys");
   mount->add_option("-o", mount_flags.lists, "Mount options, below")->allow_extra_args(false);
   mount->add_option("--capacity", mount_flags.capacity,
                     "Bound on the size of DIR; what df shows (the disk's)");

@@ -326,7 +326,7 @@ void SocketThread::Take(std::vector<std::unique_ptr<Part>> parts, bool is_router
     }
   }
   if (is_router && options_.keys != nullptr &&
-      parts.front()->UserId() != std::to_string(header->sender)) {
+      !MaySpeakFor(parts.front()->UserId(), header->sender)) {
     return switchboard_->Count(&BusStats::impostors);
   }
   if (is_router) {

@@ -52,7 +52,7 @@ class Switchboard {
   // A node that came to us: where to answer it, unless its own address is known.
   void Visited(env::NodeId node, env::Lane lane, const Bytes& routing_id);
   std::optional<Bytes> RoutingId(env::NodeId node, env::Lane lane) const;  // of a visitor
-  // As which node a key may speak; nullopt: not at all.
+  // As which node a key may speak, or kClientKey; nullopt: not at all.
   std::optional<env::NodeId> NodeOfKey(const PublicKey& key) const;
 
   void Count(uint64_t BusStats::*counter, uint64_t by = 1);

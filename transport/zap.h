@@ -14,4 +14,8 @@ inline constexpr char kZapDomain[] = "kvfs";
 // user id is then the number of its node. Counts those that are not.
 void AnswerZap(const Socket& socket, Switchboard* switchboard);
 
+// Whether who was let in with this user id may send as `sender`: as the node whose key he has, or
+// with one of the client numbers of that key.
+bool MaySpeakFor(ByteView user_id, env::NodeId sender);
+
 }  // namespace kvfs::transport

@@ -1,6 +1,7 @@
 #include "transport/zmq_message_bus.h"
 
 #include <algorithm>
+#include <cstring>
 #include <utility>
 
 #include "transport/socket_thread.h"
@@ -57,6 +58,13 @@ KeyPair NewKeyPair() {
     std::abort();  // a libzmq without CURVE
   }
   return keys;
+}
+
+env::NodeId ClientNumber(const PublicKey& key, uint64_t random) {
+  constexpr int kHalf = 32;
+  uint32_t of_key = 0;
+  std::memcpy(&of_key, key.data(), sizeof(of_key));
+  return ClientNumber(uint64_t{of_key} << kHalf | random >> kHalf);
 }
 
 class ZmqMessageBus::Core {

@@ -26,6 +26,14 @@ struct KeyPair {
 };
 KeyPair NewKeyPair();
 
+// Numbers of clients, which have no place of their own, have the highest bit. With keys the upper
+// half tells the client's key from others; the lower one is drawn anew each time it starts.
+env::NodeId ClientNumber(const PublicKey& key, uint64_t random);
+inline env::NodeId ClientNumber(uint64_t random) { return random | uint64_t{1} << 63; }
+// In BusOptions::allowed: a key that speaks for the client numbers of its own and for no node. That
+// of a node speaks for both.
+inline constexpr env::NodeId kClientKey = 0;
+
 struct PeerAddress {
   std::string address;     // "host:port", an IPv6 host in brackets
   PublicKey public_key{};  // of its key pair; unused without keys
@@ -40,7 +48,7 @@ struct BusOptions {
   std::string listen;
   // Every connection is then authenticated and encrypted, and only `allowed` may come.
   std::shared_ptr<const KeyPair> keys;
-  // Whose keys may connect, and as which node.
+  // Whose keys may connect, and as which node, or kClientKey.
   std::map<PublicKey, env::NodeId> allowed;
   // Listen without keys on an address that others than this machine can reach.
   bool insecure = false;

@@ -469,6 +469,35 @@ TEST(ZmqMessageBus, AKeySpeaksForItsOwnNodeOnly) {
   EXPECT_EQ(a.Count(), 0u);
 }
 
+TEST(ZmqMessageBus, AClientsKeySpeaksForItsOwnNumbersOnly) {
+  World world;
+  const Keyed one;
+  const Keyed two;
+  const std::map<PublicKey, env::NodeId> allowed = {{one.keys->public_key, 1},
+                                                    {two.keys->public_key, kClientKey}};
+  Node a(&world, one.Options(1, allowed));
+  const PublicKey& key = two.keys->public_key;
+  for (const uint64_t random : {uint64_t{0}, ~uint64_t{0}}) {
+    BusOptions options = two.Options(ClientNumber(key, random), allowed);
+    options.listen = "";
+    Node client(&world, options);
+    client->SetPeer(1, a.address(one.keys->public_key));
+    ASSERT_TRUE(client->Send(To(1, 1 + (random & 1))).ok());
+    EXPECT_TRUE(a.WaitFor(1 + (random & 1)));
+  }
+  EXPECT_EQ(a->GetStats().impostors, 0u);
+  // Neither for a node nor for the clients of other keys.
+  for (const env::NodeId number : {env::NodeId{2}, ClientNumber(key, 0) ^ uint64_t{1} << 40}) {
+    const uint64_t before = a->GetStats().impostors;
+    BusOptions options = two.Options(number, allowed);
+    options.listen = "";
+    Node liar(&world, options);
+    liar->SetPeer(1, a.address(one.keys->public_key));
+    ASSERT_TRUE(liar->Send(To(1, 9)).ok());
+    EXPECT_TRUE(Eventually([&] { return a->GetStats().impostors > before; }));
+  }
+}
+
 TEST(ZmqMessageBus, ListensToTheWorldOnlyWithKeysOrWhenToldTo) {
   World world;
   BusOptions options{.self = 1, .cluster = kCluster, .listen = "0.0.0.0:0"};

@@ -63,7 +63,7 @@ class Warnings {
 void WarnOfNode(const NodeStatus& line, const ring::LayoutId& layout, Warnings* warnings) {
   if (!line.in_layout()) {
     warnings->Add("joining", Name(line) + " has come, but keeps nothing",
-                  "it is not among the members that the nodes were given");
+                  "nothing: the members that keep data are fixed when a cluster is made");
   }
   if (line.state() != "up") {
     const std::string what = line.state() == "suspect" ? " does not answer"

@@ -86,6 +86,21 @@ class Admin(unittest.TestCase):
         self.assertEqual(sorted(ring["partitions"][17]), [1, 2, 3])
         self.assertEqual(ring, self.asks("ring", node=3))
 
+    def test_plan(self):
+        done = self.admin("plan", "--add", "4/zone=d")
+        self.assertIn("joins, +192", done.stdout)
+        self.assertIn("Nothing was changed", done.stdout)
+        plan = self.asks("plan", "--add", "4/zone=d", "--remove", "2")
+        self.assertEqual({line["node_id"]: line["partitions"] for line in plan["members"]},
+                         {1: 256, 3: 256, 4: 256})
+        self.assertEqual(len(plan["transfers"]), 256)
+        self.assertEqual(len(self.asks("plan", "--replace", "2=7")["transfers"]), 256)
+        self.assertEqual(self.asks("ring")["number"], 1)
+        self.refused("plan", saying="which change?")
+        self.refused("plan", "--remove", "9", saying="9")
+        self.refused("plan", "--replace", "2", saying="'2' is not OLD=NEW")
+        self.refused("plan", "--add", "x", saying="'x' is not NODE")
+
     def test_items(self):
         self.refused("kv", "put", "some", "0x0001", "y", saying="reserved by the store")
         self.admin("kv", "put", "some", "b", "two words")

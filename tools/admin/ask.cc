@@ -49,6 +49,7 @@ class PeerAsker final : public Asker {
     ConnectionOptions options;
     KVFS_ASSIGN_OR_RETURN(options.peers, ParsePeers(flags.peer));
     options.cluster = flags.cluster;
+    KVFS_ASSIGN_OR_RETURN(options.security, LoadSecurity(flags.key, flags.allow));
     options.find_millis = kFindMillis;
     KVFS_ASSIGN_OR_RETURN(connection_, ClusterConnection::Connect(std::move(options), env_.env()));
     return Status::Ok();

@@ -3,6 +3,7 @@
 #pragma once
 
 #include <string>
+#include <vector>
 
 #include "kvcore/base/bytes.h"
 #include "tools/admin/commands.h"
@@ -13,6 +14,15 @@ Result<int> MembersCommand(const AdminFlags& flags);
 Result<int> RingCommand(const AdminFlags& flags);
 // Where a partition key lies, and how far each of its homes has come.
 Result<int> ExplainKey(const AdminFlags& flags, const Bytes& pk);
+
+// What a change of the members would move. Changes nothing.
+struct PlanFlags {
+  std::vector<std::string> add;      // "4/zone=a/weight=2"
+  std::vector<std::string> set;      // the same
+  std::vector<std::string> replace;  // "2=5"
+  std::vector<std::string> remove;   // "2"
+};
+Result<int> PlanCommand(const AdminFlags& flags, const PlanFlags& changes);
 
 struct KvFlags {
   std::string pk;

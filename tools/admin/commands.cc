@@ -17,6 +17,7 @@
 #include "tools/admin/locate.h"
 #include "tools/admin/print.h"
 #include "tools/admin/render.h"
+#include "tools/cluster/security.h"
 #include "tools/common/exit_code.h"
 #include "tools/common/mounts.h"
 #include "tools/common/paths.h"
@@ -161,6 +162,16 @@ Result<int> ConflictsCommand(const AdminFlags& flags, const std::string& path,
     return Status::NotFound(path + ": nothing is known of a conflict of it");
   }
   return Print(flags, response.conflicts());
+}
+
+Result<int> KeygenCommand(const AdminFlags& flags, const std::string& file) {
+  KVFS_ASSIGN_OR_RETURN(const std::string key, MakeKeyFile(file));
+  if (flags.json) {
+    PrintJson({{"file", file}, {"public_key", key}});
+  } else {
+    std::printf("%s\n", key.c_str());
+  }
+  return kExitOk;
 }
 
 Result<int> EngineStatsCommand(const AdminFlags& flags) {

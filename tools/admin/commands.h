@@ -13,6 +13,8 @@ struct AdminFlags {
   std::string store;    // as the user named it: data directory or mount point; may be empty
   std::string peer;     // a node of a cluster, "host:port"; empty: `store` is meant
   std::string cluster;  // its name
+  std::string key;      // files of keys, where the cluster has some
+  std::string allow;
   bool json = false;
 };
 
@@ -23,6 +25,8 @@ Result<int> CollectCommand(const AdminFlags& flags);
 // `path`: below a mount point, or one itself. Action as in the request.
 Result<int> ConflictsCommand(const AdminFlags& flags, const std::string& path,
                              admin::ConflictsRequest::Action action);
+// Makes a key pair and prints its public key.
+Result<int> KeygenCommand(const AdminFlags& flags, const std::string& file);
 Result<int> EngineStatsCommand(const AdminFlags& flags);
 // Needs no daemon: reads one file of a data directory.
 Result<int> EngineDumpCommand(const AdminFlags& flags, const std::string& file);

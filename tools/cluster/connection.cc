@@ -20,12 +20,11 @@ using std::chrono::milliseconds;
 using std::chrono::steady_clock;
 
 constexpr milliseconds kAskAgainMillis{200};
-constexpr uint64_t kClientBit = uint64_t{1} << 63;  // numbers of nodes are below
 
-std::string Joined(const std::vector<std::string>& words) {
+std::string Addresses(const std::vector<NodeAddress>& peers) {
   std::string text;
-  for (const std::string& word : words) {
-    text += (text.empty() ? "" : ", ") + word;
+  for (const NodeAddress& peer : peers) {
+    text += (text.empty() ? "" : ", ") + peer.address;
   }
   return text;
 }
@@ -39,7 +38,12 @@ class ClusterConnectionImpl final : public ClusterConnection {
   Status Connect() {
     KVFS_ASSIGN_OR_RETURN(cluster_id_, ClusterIdOf(options_.cluster));
     transport::BusOptions bus;
-    bus.self = env_.random->Next() | kClientBit;
+    const Security& security = options_.security;
+    bus.keys = security.keys;
+    bus.self = security.keys == nullptr
+                   ? transport::ClientNumber(env_.random->Next())
+                   : transport::ClientNumber(security.keys->public_key, env_.random->Next());
+    KVFS_RETURN_IF_ERROR(CheckPeers());
     std::memcpy(bus.cluster.data(), cluster_id_.data(), bus.cluster.size());
     const env::NodeId self = bus.self;
     KVFS_ASSIGN_OR_RETURN(bus_, transport::ZmqMessageBus::Open(std::move(bus), env_));
@@ -61,7 +65,7 @@ class ClusterConnectionImpl final : public ClusterConnection {
   const Bytes& cluster_id() const override { return cluster_id_; }
   replication::Peers* peers() override { return rpc_.get(); }
   void SetPeer(env::NodeId node, const std::string& address) override {
-    bus_->SetPeer(node, {.address = address, .public_key = {}});
+    bus_->SetPeer(node, {.address = address, .public_key = KeyOf(node)});
   }
   void SetLayout(const ring::LayoutId& layout) override { rpc_->SetLayout(layout); }
   void Close() override {
@@ -71,17 +75,34 @@ class ClusterConnectionImpl final : public ClusterConnection {
   }
 
  private:
+  Status CheckPeers() const {
+    for (const NodeAddress& peer : options_.peers) {
+      if (options_.security.keys != nullptr && options_.security.nodes.count(peer.node) == 0) {
+        return Status::InvalidArgument(
+            "with keys a peer is named NODE=HOST:PORT, and its key is in the list: " +
+            (peer.node == 0 ? "" : std::to_string(peer.node) + "=") + peer.address);
+      }
+    }
+    return Status::Ok();
+  }
+
+  // Nobody has the key of all zeros.
+  transport::PublicKey KeyOf(env::NodeId node) const {
+    const auto found = options_.security.nodes.find(node);
+    return found == options_.security.nodes.end() ? transport::PublicKey{} : found->second;
+  }
+
   // A request for no life is carried out by nobody, and answered with who it came to.
   Status Find(env::NodeId self) {
     std::mutex mutex;
     std::condition_variable some;
-    const std::vector<std::string>& peers = options_.peers;
+    const std::vector<NodeAddress>& peers = options_.peers;
     bus_->SetHandler(self, [&](const env::Message& message) {
       node::pb::RpcHeader header;
       if (header.ParseFromString(message.header) && header.is_reply() && header.number() >= 1 &&
           header.number() <= peers.size()) {
         std::lock_guard lock(mutex);
-        found_[message.from] = peers[header.number() - 1];
+        found_[message.from] = peers[header.number() - 1].address;
         some.notify_all();
       }
     });
@@ -97,16 +118,20 @@ class ClusterConnectionImpl final : public ClusterConnection {
         message.from = self;
         message.header = header.SerializeAsString();
         message.data.emplace_back();
-        (void)bus_->SendTo({.address = peers[i], .public_key = {}}, std::move(message)).ok();
+        (void)bus_
+            ->SendTo({.address = peers[i].address, .public_key = KeyOf(peers[i].node)},
+                     std::move(message))
+            .ok();
       }
       std::unique_lock lock(mutex);
       any = some.wait_for(lock, kAskAgainMillis, [&] { return !found_.empty(); });
     }
     bus_->SetHandler(self, {});
     if (found_.empty()) {
-      return Status::Unavailable("no node of the cluster " + options_.cluster + " answers at " +
-                                 Joined(peers) +
-                                 "; is kvfsd running there, and is that the cluster's name?");
+      return Status::Unavailable(
+          "no node of the cluster " + options_.cluster + " answers at " + Addresses(peers) +
+          "; is kvfsd running there, and is that the cluster's name?" +
+          std::string(options_.security.keys == nullptr ? "" : " Does it let this key in?"));
     }
     return Status::Ok();
   }

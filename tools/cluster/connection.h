@@ -14,19 +14,23 @@
 #include "kvcore/node/rpc.h"
 #include "kvcore/replication/peers.h"
 #include "kvcore/ring/layout.h"
+#include "tools/cluster/security.h"
+#include "tools/common/members.h"
 
 namespace kvfs::tools {
 
 struct ConnectionOptions {
-  std::vector<std::string> peers;  // "host:port" each
-  std::string cluster;             // its name
-  node::Rpc::Notices notices;      // what nodes tell one way
-  int64_t find_millis = 30'000;    // how long to wait for the first that answers
+  std::vector<NodeAddress> peers;  // with keys: with their numbers
+  Security security;
+  std::string cluster;           // its name
+  node::Rpc::Notices notices;    // what nodes tell one way
+  int64_t find_millis = 30'000;  // how long to wait for the first that answers
 };
 
 class ClusterConnection {
  public:
-  // kUnavailable: none of the peers answers.
+  // kUnavailable: none of the peers answers. kInvalidArgument: with keys, a peer without a number
+  // or whose key is not known.
   static Result<std::unique_ptr<ClusterConnection>> Connect(ConnectionOptions options,
                                                             env::Env env);
   virtual ~ClusterConnection() = default;

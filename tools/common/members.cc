@@ -53,22 +53,30 @@ Status ParseAttribute(std::string_view text, NodeAddress* member) {
   return Wrong(text, "is none of zone=NAME, datacentre=NAME, weight=NUMBER");
 }
 
+bool ParseNode(std::string_view text, uint64_t* node) {
+  return ParseNumber(text, node) && *node != 0 && *node >> 63 == 0;
+}
+
+// "zone=a/weight=2", from the first slash of `rest` on.
+Status ParseAttributes(std::string_view rest, NodeAddress* member) {
+  for (size_t slash = rest.find('/'); slash != std::string_view::npos;) {
+    rest.remove_prefix(slash + 1);
+    slash = rest.find('/');
+    KVFS_RETURN_IF_ERROR(ParseAttribute(rest.substr(0, slash), member));
+  }
+  return Status::Ok();
+}
+
 Result<NodeAddress> ParseMember(std::string_view word) {
   const size_t equals = word.find('=');
   NodeAddress member;
-  if (equals == std::string_view::npos || !ParseNumber(word.substr(0, equals), &member.node) ||
-      member.node == 0 || member.node >> 63 != 0) {
+  if (equals == std::string_view::npos || !ParseNode(word.substr(0, equals), &member.node)) {
     return Wrong(word, "is not NODE=HOST:PORT, with a number from 1 for NODE");
   }
-  std::string_view rest = word.substr(equals + 1);
-  size_t slash = rest.find('/');
-  member.address = rest.substr(0, slash);
+  const std::string_view rest = word.substr(equals + 1);
+  member.address = rest.substr(0, rest.find('/'));
   KVFS_RETURN_IF_ERROR(CheckAddress(member.address));
-  while (slash != std::string_view::npos) {
-    rest.remove_prefix(slash + 1);
-    slash = rest.find('/');
-    KVFS_RETURN_IF_ERROR(ParseAttribute(rest.substr(0, slash), &member));
-  }
+  KVFS_RETURN_IF_ERROR(ParseAttributes(rest, &member));
   return member;
 }
 
@@ -117,12 +125,27 @@ Result<std::vector<NodeAddress>> ParseMembers(std::string_view list) {
   return members;
 }
 
-Result<std::vector<std::string>> ParsePeers(std::string_view list) {
-  std::vector<std::string> peers;
+Result<NodeAddress> ParseNodePlace(std::string_view word) {
+  NodeAddress node;
+  if (!ParseNode(word.substr(0, word.find('/')), &node.node)) {
+    return Wrong(word, "is not NODE/zone=NAME/weight=NUMBER, with a number from 1 for NODE");
+  }
+  KVFS_RETURN_IF_ERROR(ParseAttributes(word, &node));
+  return node;
+}
+
+Result<std::vector<NodeAddress>> ParsePeers(std::string_view list) {
+  std::vector<NodeAddress> peers;
   for (const std::string_view word : Split(list)) {
-    KVFS_RETURN_IF_ERROR(CheckAddress(word));
-    if (std::find(peers.begin(), peers.end(), word) == peers.end()) {
-      peers.emplace_back(word);
+    NodeAddress peer;
+    if (word.find('=') == std::string_view::npos) {
+      KVFS_RETURN_IF_ERROR(CheckAddress(word));
+      peer.address = word;
+    } else {
+      KVFS_ASSIGN_OR_RETURN(peer, ParseMember(word));
+    }
+    if (std::find(peers.begin(), peers.end(), peer) == peers.end()) {
+      peers.push_back(std::move(peer));
     }
   }
   return peers;

@@ -30,8 +30,10 @@ struct NodeAddress {
 // "1=host:port,2=host:port/zone=a/datacentre=d/weight=2": distinct nodes at distinct addresses.
 // kInvalidArgument naming the word that is wrong.
 Result<std::vector<NodeAddress>> ParseMembers(std::string_view list);
-// "host:port,host:port".
-Result<std::vector<std::string>> ParsePeers(std::string_view list);
+// "4/zone=a/weight=2": a node without an address.
+Result<NodeAddress> ParseNodePlace(std::string_view word);
+// "host:port,host:port", each perhaps with its number: "1=host:port"; else node is 0.
+Result<std::vector<NodeAddress>> ParsePeers(std::string_view list);
 // kInvalidArgument: not "host:port".
 Status CheckAddress(std::string_view address);
 

@@ -52,10 +52,19 @@ TEST(Members, WhatIsWrongIsNamed) {
   }
 }
 
+TEST(Members, WithoutAddresses) {
+  EXPECT_EQ(*ParseNodePlace("4"), (NodeAddress{4, ""}));
+  EXPECT_EQ(*ParseNodePlace("4/weight=2/zone=a"), (NodeAddress{4, "", "a", "", 2}));
+  for (const char* word : {"", "0", "x", "4/", "4/zone", "/zone=a", "4=h:1"}) {
+    EXPECT_FALSE(ParseNodePlace(word).ok()) << word;
+  }
+}
+
 TEST(Peers, AreParsedOnceEach) {
   const auto peers = ParsePeers("a:1,b:2,a:1");
   ASSERT_TRUE(peers.ok());
-  EXPECT_EQ(*peers, (std::vector<std::string>{"a:1", "b:2"}));
+  EXPECT_EQ(*peers, (std::vector<NodeAddress>{{0, "a:1"}, {0, "b:2"}}));
+  EXPECT_EQ(*ParsePeers("7=a:1"), (std::vector<NodeAddress>{{7, "a:1"}}));
   EXPECT_FALSE(ParsePeers("a:1,,b:2").ok());
   EXPECT_FALSE(ParsePeers("1=a:1:2").ok());
 }

@@ -16,10 +16,12 @@
 #include "kvcore/node/cluster_node.h"
 #include "kvcore/node/node.h"
 #include "kvcore/ops/cluster_admin.h"
+#include "tools/cluster/security.h"
 #include "tools/common/admin_server.h"
 #include "tools/common/paths.h"
 #include "tools/common/version.h"
 #include "tools/kvfsd/bus_address_book.h"
+#include "tools/kvfsd/start_plan.h"
 #include "transport/zmq_message_bus.h"
 
 namespace kvfs::tools {
@@ -27,7 +29,6 @@ namespace {
 
 using env::posix::BlockingWait;
 
-constexpr uint32_t kPartitionBits = 8;
 constexpr uint64_t kMinMemory = 64u << 20;
 constexpr uint64_t kMaxMemory = uint64_t{1} << 40;
 constexpr uint64_t kMinCapacity = 256u << 20;
@@ -105,33 +106,18 @@ class NodeServiceImpl final : public NodeService {
 
   Status Start() {
     KVFS_ASSIGN_OR_RETURN(const Bytes cluster, ClusterIdOf(options_.cluster));
-    std::vector<ring::Member> members;
+    KVFS_ASSIGN_OR_RETURN(const Security security, LoadOwnSecurity());
+    KVFS_ASSIGN_OR_RETURN(StartPlan plan, PlanStart(options_, security, env_.env()));
     node::ClusterNodeOptions node;
-    for (const NodeAddress& member : options_.members) {
-      ring::Member in_layout;
-      in_layout.node = member.node;
-      in_layout.weight = member.weight;
-      in_layout.zone = member.zone;
-      in_layout.datacentre = member.datacentre;
-      members.push_back(std::move(in_layout));
-      membership::Peer peer;
-      peer.node = member.node;
-      peer.incarnation = 1;
-      peer.address = member.address;
-      peer.zone = member.zone;
-      peer.datacentre = member.datacentre;
-      if (member.node == options_.node) {
-        node.gossip.self = peer;
-      }
-      node.gossip.known.push_back(std::move(peer));
+    node.gossip.self = plan.self;
+    node.gossip.known = std::move(plan.known);
+    for (const auto& [address, seed] : plan.seeds) {
+      node.gossip.seeds.push_back(address);
     }
     node.gossip.on_event = LogEvent;
     node.addresses = &addresses_;
-    KVFS_ASSIGN_OR_RETURN(
-        auto placement,
-        client::LayoutPlacement::Of(std::move(members), options_.replicas, kPartitionBits));
-    placement_.emplace(std::move(placement));
-    node.layout = std::make_shared<const ring::Layout>(placement_->layout());
+    placement_.emplace(plan.layout);
+    node.layout = std::make_shared<const ring::Layout>(std::move(plan.layout));
     node::NodeOptions store;
     store.memory_bytes = options_.memory_bytes / 2;  // the rest: messages, tables being built
     store.capacity_bytes = options_.capacity_bytes;
@@ -139,7 +125,7 @@ class NodeServiceImpl final : public NodeService {
     node.engine = node::EngineOptions(store);
     node.cluster_id = cluster;
     node.self = options_.node;
-    node.partition_bits = kPartitionBits;
+    node.partition_bits = node.layout->spec().partition_bits;
     KVFS_ASSIGN_OR_RETURN(node.home.boot_id, BootId());
     KVFS_RETURN_IF_ERROR(MakeDirectories(options_.data));
     KVFS_ASSIGN_OR_RETURN(node_, BlockingWait(node::ClusterNode::Open(
@@ -148,10 +134,12 @@ class NodeServiceImpl final : public NodeService {
     bus.self = options_.node;
     bus.cluster = ToClusterId(cluster);
     bus.storage_epoch = node_->identity().storage_epochs.back();
-    bus.listen = options_.listen.empty() ? Find(options_)->address : options_.listen;
+    bus.listen = options_.listen.empty() ? plan.self.address : options_.listen;
+    bus.keys = security.keys;
+    bus.allowed = security.allowed;
     bus.insecure = options_.insecure;
     KVFS_ASSIGN_OR_RETURN(bus_, transport::ZmqMessageBus::Open(std::move(bus), env_.env()));
-    addresses_.SetBus(bus_.get());
+    addresses_.Set(bus_.get(), security, plan.seeds);
     cluster_admin_.emplace(node_.get(), kVersion);
     cluster_admin_->RegisterWith(&admin_);
     node_->SetAdmin([this](Bytes request) { return admin_.Serve(std::move(request)); });
@@ -185,6 +173,18 @@ class NodeServiceImpl final : public NodeService {
   }
 
  private:
+  Result<Security> LoadOwnSecurity() const {
+    KVFS_ASSIGN_OR_RETURN(Security security, LoadSecurity(options_.key_file, options_.allow_file));
+    const auto own = security.nodes.find(options_.node);
+    if (security.keys != nullptr &&
+        (own == security.nodes.end() || own->second != security.keys->public_key)) {
+      return Status::InvalidArgument(options_.allow_file + " does not say that the key in " +
+                                     options_.key_file + " is that of node " +
+                                     std::to_string(options_.node));
+    }
+    return security;
+  }
+
   Status TakeDown() {
     admin_server_.reset();
     Status status = BlockingWait(node_->Close());
@@ -214,13 +214,60 @@ class NodeServiceImpl final : public NodeService {
   std::optional<Task<Status>> compared_;
 };
 
-}  // namespace
+bool IsWildcard(const std::string& address) {
+  return address.starts_with("0.0.0.0:") || address.starts_with("[::]:") ||
+         address.starts_with("*:");
+}
 
-Status CheckNodeServiceOptions(const NodeServiceOptions& options) {
-  if (Find(options) == nullptr) {
+Status CheckPlace(const NodeServiceOptions& options) {
+  for (const std::string& name : {options.zone, options.datacentre}) {
+    if (!name.empty()) {
+      KVFS_RETURN_IF_ERROR(CheckPlaceName(name));
+    }
+  }
+  if (!options.join.empty()) {
+    if (!options.members.empty()) {
+      return Status::InvalidArgument("either --members or --join: who joins learns the members");
+    }
+    if (options.weight.has_value()) {
+      return Status::InvalidArgument("--weight goes with --members: who joins keeps nothing yet");
+    }
+    if (options.listen.empty() || IsWildcard(options.listen)) {
+      return Status::InvalidArgument(
+          "with --join, --listen HOST:PORT says where the others reach this node");
+    }
+    return Status::Ok();
+  }
+  const NodeAddress* const own = Find(options);
+  if (own == nullptr) {
     return Status::InvalidArgument("node " + std::to_string(options.node) +
                                    " is not among the members");
   }
+  const auto differs = [&](const char* option, const std::string& here, const std::string& there) {
+    return Status::InvalidArgument(
+        std::string(option) + " " + here + ": the list of members says " +
+        (there.empty() ? "nothing" : there) + " of node " + std::to_string(options.node) +
+        ", and every node must be given the same list");
+  };
+  if (!options.zone.empty() && options.zone != own->zone) {
+    return differs("--zone", options.zone, own->zone);
+  }
+  if (!options.datacentre.empty() && options.datacentre != own->datacentre) {
+    return differs("--datacentre", options.datacentre, own->datacentre);
+  }
+  if (options.weight.has_value() && *options.weight != own->weight) {
+    return differs("--weight", std::to_string(*options.weight), std::to_string(own->weight));
+  }
+  return Status::Ok();
+}
+
+}  // namespace
+
+Status CheckNodeServiceOptions(const NodeServiceOptions& options) {
+  if (options.node == 0 || options.node >> 63 != 0) {
+    return Status::InvalidArgument("nodes are numbered from 1");
+  }
+  KVFS_RETURN_IF_ERROR(CheckPlace(options));
   if (options.replicas < 1 || options.replicas > kMaxReplicas) {
     return Status::InvalidArgument("between 1 and 16 replicas");
   }

@@ -7,6 +7,7 @@
 
 #include <cstdint>
 #include <memory>
+#include <optional>
 #include <string>
 #include <vector>
 
@@ -18,8 +19,19 @@ namespace kvfs::tools {
 struct NodeServiceOptions {
   std::string data;
   uint64_t node = 0;
+  // Either all members, or some of a cluster that is to be joined.
   std::vector<NodeAddress> members;
-  std::string listen;  // empty: the node's address among the members
+  std::vector<NodeAddress> join;
+  // Empty: the node's address among the members. Where it joins: also where others reach it.
+  std::string listen;
+  // Where this node stands and how much it takes. Among members the list says it, and these must
+  // say the same.
+  std::string zone;
+  std::string datacentre;
+  std::optional<uint32_t> weight;
+  // The own key pair, and who else is let in; both or none.
+  std::string key_file;
+  std::string allow_file;
   std::string cluster = kDefaultCluster;
   uint32_t replicas = 3;               // 1 .. 16
   uint64_t memory_bytes = 256u << 20;  // 64 MiB .. 1 TiB

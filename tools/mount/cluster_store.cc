@@ -9,41 +9,13 @@
 #include "kvcore/client/cluster_client.h"
 #include "kvcore/client/layout_placement.h"
 #include "kvcore/env/posix/blocking_wait.h"
-#include "kvcore/proto/storage.pb.h"
-#include "tools/common/members.h"
+#include "tools/cluster/told.h"
 
 namespace kvfs::tools {
 namespace {
 
 using env::posix::BlockingWait;
 using replication::Method;
-
-constexpr int64_t kMembersMicros = 2'000'000;
-constexpr int kMembersAttempts = 5;
-
-// What a node says of the cluster.
-struct Told {
-  ring::Layout layout;
-  std::vector<NodeAddress> nodes;
-};
-
-Result<Told> ParseTold(const Bytes& answer) {
-  replication::pb::MembersReply members;
-  if (!members.ParseFromString(answer) || members.members().empty() ||
-      static_cast<size_t>(members.members_size()) > kMaxNodes) {
-    return Status::InvalidArgument("it answers what this kvfs does not understand");
-  }
-  KVFS_ASSIGN_OR_RETURN(ring::Layout layout, ring::DecodeLayout(members.layout()));
-  Told told{std::move(layout), {}};
-  for (const auto& member : members.members()) {
-    KVFS_RETURN_IF_ERROR(CheckAddress(member.address()));
-    NodeAddress node;
-    node.node = member.node();
-    node.address = member.address();
-    told.nodes.push_back(std::move(node));
-  }
-  return told;
-}
 
 class ClusterStoreImpl final : public ClusterStore {
  public:
@@ -58,7 +30,7 @@ class ClusterStoreImpl final : public ClusterStore {
       }
     };
     KVFS_ASSIGN_OR_RETURN(connection_, ClusterConnection::Connect(std::move(options), env_));
-    KVFS_ASSIGN_OR_RETURN(Told told, AskForMembers());
+    KVFS_ASSIGN_OR_RETURN(ToldCluster told, AskForCluster(connection_.get()));
     return Open(std::move(told));
   }
 
@@ -77,23 +49,7 @@ class ClusterStoreImpl final : public ClusterStore {
   }
 
  private:
-  Result<Told> AskForMembers() {
-    Status last;
-    for (const auto& [node, address] : connection_->found()) {
-      for (int attempt = 0; attempt < kMembersAttempts; ++attempt) {
-        const auto answer =
-            BlockingWait(connection_->peers()->Call(node, Method::kMembers, {}, kMembersMicros));
-        Result<Told> told = answer.ok() ? ParseTold(*answer) : Result<Told>(answer.status());
-        if (told.ok()) {
-          return told;
-        }
-        last = told.status().Annotate("node " + std::to_string(node));
-      }
-    }
-    return Status::Unavailable("who the nodes are cannot be learnt: " + last.message());
-  }
-
-  Status Open(Told told) {
+  Status Open(ToldCluster told) {
     for (const NodeAddress& node : told.nodes) {
       connection_->SetPeer(node.node, node.address);
     }

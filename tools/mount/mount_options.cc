@@ -132,7 +132,7 @@ Status ParseWord(std::string_view word, MountOptions* options) {
 
 }  // namespace
 
-void UsePeers(std::vector<std::string> peers, std::string cluster, MountOptions* options) {
+void UsePeers(std::vector<NodeAddress> peers, std::string cluster, MountOptions* options) {
   options->peers = std::move(peers);
   options->cluster = std::move(cluster);
   options->fuse.is_shared = true;

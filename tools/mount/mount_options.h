@@ -8,13 +8,16 @@
 
 #include "fs/fuse/fuse_options.h"
 #include "kvcore/base/status.h"
+#include "tools/common/members.h"
 
 namespace kvfs::tools {
 
 struct MountOptions {
   std::string data;                    // empty: the default directory
-  std::vector<std::string> peers;      // empty: an embedded node
+  std::vector<NodeAddress> peers;      // empty: an embedded node
   std::string cluster;                 // of the peers
+  std::string key_file;                // with keys: the own ones,
+  std::string allow_file;              // and those of the nodes
   uint64_t capacity_bytes = 0;         // 0: the disk's
   uint64_t memory_bytes = 512u << 20;  // 64 MiB .. 1 TiB
   bool read_only = false;
@@ -30,7 +33,7 @@ struct MountOptions {
 
 // A mount of a cluster, at these addresses: others may change the tree, so the kernel keeps what
 // it was told for a short time only, unless options that are parsed later say otherwise.
-void UsePeers(std::vector<std::string> peers, std::string cluster, MountOptions* options);
+void UsePeers(std::vector<NodeAddress> peers, std::string cluster, MountOptions* options);
 
 // Takes one comma-separated list of -o into `options`; a later word wins. InvalidArgument naming
 // the word that is not understood.

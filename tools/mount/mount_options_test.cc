@@ -104,7 +104,7 @@ TEST(MountOptions, MemoryIsNotGivenOutTwice) {
 
 TEST(MountOptions, OfAClusterTheKernelKeepsLittle) {
   MountOptions options;
-  UsePeers({"127.0.0.1:7101"}, "kvfs", &options);
+  UsePeers({{0, "127.0.0.1:7101"}}, "kvfs", &options);
   ASSERT_TRUE(ParseMountOptions("attr_timeout=5", &options).ok());
   EXPECT_EQ(options.fuse.entry_seconds, 1);
   EXPECT_EQ(options.fuse.attr_seconds, 5);

@@ -132,6 +132,8 @@ class MountServiceImpl final : public MountService {
       ConnectionOptions connection;
       connection.peers = options_.peers;
       connection.cluster = options_.cluster;
+      KVFS_ASSIGN_OR_RETURN(connection.security,
+                            LoadSecurity(options_.key_file, options_.allow_file));
       KVFS_ASSIGN_OR_RETURN(cluster_, ClusterStore::Connect(std::move(connection), env_.env()));
     }
     const std::string log = places_.data_directory + "/kvfs.log";
