@@ -70,7 +70,7 @@ endfunction()
 function(kvfs_test name)
   cmake_parse_arguments(ARG "" "LABEL;TIMEOUT" "SOURCES;DEPS" ${ARGN})
   if(NOT ARG_TIMEOUT)
-    set(ARG_TIMEOUT 300)
+    set(ARG_TIMEOUT 600) # the long versions of random tests take minutes on a busy machine
   endif()
   add_executable(${name} ${ARG_SOURCES})
   target_link_libraries(${name} PRIVATE kvfs_flags ${ARG_DEPS} GTest::gmock GTest::gtest_main)

@@ -41,6 +41,7 @@ class Assignment {
   void Visit(uint32_t partition, uint32_t zone, const Reach& reach);
 
   bool IsNew(uint32_t partition, uint32_t node) const;
+  bool HasMoved(uint32_t partition) const;
 
   const ShareProblem& problem_;
   const Shares shares_;

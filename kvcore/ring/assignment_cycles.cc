@@ -1,7 +1,10 @@
 // The last step of an assignment: exchanges between nodes that leave all their shares as they are
-// and bring replicas back to where they were before.
+// and bring replicas back to where they were before; for that the zones may have their replicas a
+// little less evenly. A cycle of negative cost in the residual
+// graph of the flow is such an exchange (Klein's method for flows of least cost, 1967).
 #include <algorithm>
 #include <optional>
+#include <utility>
 
 #include "kvcore/ring/assignment.h"
 
@@ -9,40 +12,31 @@ namespace kvfs::ring {
 namespace {
 
 constexpr uint32_t kNone = UINT32_MAX;
-// The table below takes six bytes for each pair of nodes.
-constexpr size_t kMaxNodes = 2048;
+// Beyond so many edges only partitions that have moved are looked at: these are few where little
+// changes, and without them a cycle is found that costs at most a few moves more.
+constexpr size_t kMostEdges = 200'000;
 
-// For each ordered pair of nodes the partition whose move from the one to the other costs least.
-class MoveTable {
+// Edges with costs between numbered places.
+class Graph {
  public:
-  static constexpr int8_t kCannot = 2;
+  explicit Graph(uint32_t places) : places_(places) {}
 
-  explicit MoveTable(size_t nodes)
-      : nodes_(nodes), costs_(nodes * nodes, kCannot), partitions_(nodes * nodes) {}
-  void Offer(uint32_t from, uint32_t to, int8_t cost, uint32_t partition) {
-    int8_t& best = costs_[from * nodes_ + to];
-    if (cost < best) {
-      best = cost;
-      partitions_[from * nodes_ + to] = partition;
-    }
-  }
-  uint32_t PartitionOf(uint32_t from, uint32_t to) const { return partitions_[from * nodes_ + to]; }
+  uint32_t NewPlace() { return places_++; }
+  void Add(uint32_t from, uint32_t to, int cost) { edges_.push_back({from, to, cost}); }
+  size_t edges() const { return edges_.size(); }
 
-  // A cycle of moves with a cost below zero, as the nodes it goes through; Bellman-Ford, where a
+  // The places that a cycle with a cost below zero goes through, in order; Bellman-Ford, where a
   // cycle among the predecessors is such a one.
   std::optional<std::vector<uint32_t>> FindNegativeCycle() const {
-    std::vector<int32_t> distance(nodes_);
-    std::vector<uint32_t> before(nodes_, kNone);
+    std::vector<int> distance(places_);
+    std::vector<uint32_t> before(places_, kNone);
     for (bool changed = true; changed;) {
       changed = false;
-      for (uint32_t from = 0; from < nodes_; ++from) {
-        const int8_t* row = &costs_[from * nodes_];
-        for (uint32_t to = 0; to < nodes_; ++to) {
-          if (row[to] != kCannot && distance[from] + row[to] < distance[to]) {
-            distance[to] = distance[from] + row[to];
-            before[to] = from;
-            changed = true;
-          }
+      for (const Edge& edge : edges_) {
+        if (distance[edge.from] + edge.cost < distance[edge.to]) {
+          distance[edge.to] = distance[edge.from] + edge.cost;
+          before[edge.to] = edge.from;
+          changed = true;
         }
       }
       if (auto cycle = CycleOf(before)) {
@@ -53,19 +47,25 @@ class MoveTable {
   }
 
  private:
-  std::optional<std::vector<uint32_t>> CycleOf(const std::vector<uint32_t>& before) const {
-    std::vector<uint32_t> seen_from(nodes_, kNone);
-    for (uint32_t start = 0; start < nodes_; ++start) {
-      uint32_t node = start;
-      while (node != kNone && seen_from[node] == kNone) {
-        seen_from[node] = start;
-        node = before[node];
+  struct Edge {
+    uint32_t from;
+    uint32_t to;
+    int cost;
+  };
+
+  static std::optional<std::vector<uint32_t>> CycleOf(const std::vector<uint32_t>& before) {
+    std::vector<uint32_t> seen_from(before.size(), kNone);
+    for (uint32_t start = 0; start < before.size(); ++start) {
+      uint32_t place = start;
+      while (place != kNone && seen_from[place] == kNone) {
+        seen_from[place] = start;
+        place = before[place];
       }
-      if (node == kNone || seen_from[node] != start) {
+      if (place == kNone || seen_from[place] != start) {
         continue;
       }
-      std::vector<uint32_t> cycle = {node};
-      for (uint32_t at = before[node]; at != node; at = before[at]) {
+      std::vector<uint32_t> cycle = {place};
+      for (uint32_t at = before[place]; at != place; at = before[at]) {
         cycle.push_back(at);
       }
       std::reverse(cycle.begin(), cycle.end());
@@ -74,9 +74,8 @@ class MoveTable {
     return std::nullopt;
   }
 
-  const size_t nodes_;
-  std::vector<int8_t> costs_;
-  std::vector<uint32_t> partitions_;
+  uint32_t places_;
+  std::vector<Edge> edges_;
 };
 
 }  // namespace
@@ -86,52 +85,69 @@ bool Assignment::IsNew(uint32_t partition, uint32_t node) const {
   return std::find(kept.begin(), kept.end(), node) == kept.end();
 }
 
+bool Assignment::HasMoved(uint32_t partition) const {
+  return std::any_of(replicas_[partition].begin(), replicas_[partition].end(),
+                     [&](uint32_t node) { return IsNew(partition, node); });
+}
+
 // Carries out one cycle that saves moves; false: there is none.
 bool Assignment::CancelCycles() {
   const auto nodes = static_cast<uint32_t>(load_.size());
-  if (nodes > kMaxNodes) {
-    return false;
-  }
-  MoveTable table(nodes);
+  const bool all = size_t{problem_.partitions} * (nodes + problem_.zones) <= kMostEdges;
+  // Places: the nodes, then for each partition one for itself and one for each of its zones. A
+  // replica leaves its node for its zone, and goes from there to another node, or by way of the
+  // partition to another zone where the bounds of both allow it.
+  Graph graph(nodes);
+  std::vector<uint32_t> partition_of;  // of each place behind the nodes
   bool may_save = false;
   for (uint32_t p = 0; p < problem_.partitions; ++p) {
-    for (const uint32_t from : replicas_[p]) {
-      const int was_new = IsNew(p, from) ? 1 : 0;
-      std::vector<signed char> zone_may(problem_.zones, -1);
-      for (uint32_t to = 0; to < nodes; ++to) {
-        signed char& may = zone_may[ZoneOf(to)];
-        if (may < 0) {
-          may = MayMove(p, ZoneOf(from), ZoneOf(to));
-        }
-        if (may != 0 && !Has(p, to)) {
-          const int cost = (IsNew(p, to) ? 1 : 0) - was_new;
-          table.Offer(from, to, static_cast<int8_t>(cost), p);
-          may_save = may_save || cost < 0;
-        }
+    const bool has_moved = HasMoved(p);
+    may_save = may_save || has_moved;
+    if (!has_moved && !all) {
+      continue;
+    }
+    const uint32_t self = graph.NewPlace();
+    for (uint32_t zone = 0; zone < problem_.zones; ++zone) {
+      const uint32_t in_zone = graph.NewPlace();
+      const uint32_t count = InZone(p, zone);
+      if (count > shares_.bounds_of_zone[zone].least) {
+        graph.Add(in_zone, self, 0);
+      }
+      if (count < shares_.bounds_of_zone[zone].most) {
+        graph.Add(self, in_zone, 0);
+      }
+    }
+    partition_of.resize(partition_of.size() + 1 + problem_.zones, p);
+    for (uint32_t node = 0; node < nodes; ++node) {
+      const uint32_t in_zone = self + 1 + ZoneOf(node);
+      const int is_new = IsNew(p, node) ? 1 : 0;
+      if (Has(p, node)) {
+        graph.Add(node, in_zone, -is_new);
+      } else {
+        graph.Add(in_zone, node, is_new);
       }
     }
   }
-  if (!may_save) {
-    return false;
-  }
-  const auto cycle = table.FindNegativeCycle();
+  const auto cycle = may_save ? graph.FindNegativeCycle() : std::nullopt;
   if (!cycle) {
     return false;
   }
-  // The moves of one cycle bind each other only where they move the same partition twice.
-  const auto before = replicas_;
-  const auto load_before = load_;
+  std::vector<std::pair<uint32_t, uint32_t>> gone;  // partition, node
+  std::vector<std::pair<uint32_t, uint32_t>> come;
   for (size_t i = 0; i < cycle->size(); ++i) {
     const uint32_t from = (*cycle)[i];
     const uint32_t to = (*cycle)[(i + 1) % cycle->size()];
-    const uint32_t p = table.PartitionOf(from, to);
-    if (!Has(p, from) || Has(p, to) || !MayMove(p, ZoneOf(from), ZoneOf(to))) {
-      replicas_ = before;
-      load_ = load_before;
-      return false;
+    if (from < nodes) {
+      gone.emplace_back(partition_of[to - nodes], from);
+    } else if (to < nodes) {
+      come.emplace_back(partition_of[from - nodes], to);
     }
-    Remove(p, from);
-    Add(p, to);
+  }
+  for (const auto& [p, node] : gone) {
+    Remove(p, node);
+  }
+  for (const auto& [p, node] : come) {
+    Add(p, node);
   }
   return true;
 }

@@ -124,6 +124,7 @@ class Filler {
     for (uint32_t zone = 0; zone < problem_.zones; ++zone) {
       FillZone(zone, zones[zone], &shares);
     }
+    shares.bounds_of_zone = bounds_;
     return shares;
   }
 

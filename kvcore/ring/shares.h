@@ -29,9 +29,11 @@ struct ZoneBounds {
 
 struct Shares {
   std::vector<uint32_t> of_bearer;  // sums to partitions * replicas, none above partitions
-  // With these bounds a layout with exactly these shares exists, and uses min(zones, replicas)
-  // zones for each partition.
+  // With these bounds a layout with exactly these shares exists, in which each zone has as many
+  // replicas of one partition as of another, but for one.
   std::vector<ZoneBounds> of_zone;
+  // Wider: with these each partition still uses min(zones, replicas) zones.
+  std::vector<ZoneBounds> bounds_of_zone;
 };
 
 // Proportional to the weights, as far as distinct nodes and zones allow: what is too much for one
