@@ -109,9 +109,10 @@ Task<Errno> FileManagerImpl::Fallocate(InodeRef ref, int mode, uint64_t offset, 
     std::lock_guard lock(state->mutex);
     grows = !keeps_size && offset + size > state->EffectiveSize();
   }
-  if (grows) {
+  if (grows || (!punches && !zeroes)) {
+    // Where nothing grows it is a change all the same: its times say so, as on other filesystems.
     ContentChange change;
-    change.min_size = offset + size;
+    change.min_size = grows ? offset + size : 0;
     const Errno grown = co_await ChangeContent(state, std::move(change), false);
     co_return grown == Errno(ENOENT) ? Errno(EIO) : grown;
   }
@@ -132,7 +133,8 @@ Task<Errno> FileManagerImpl::EraseRange(FileState* state, uint64_t begin, uint64
   }
   end = std::min(end, content->size);
   if (begin >= end) {
-    co_return Errno();
+    const Errno touched = co_await ChangeContent(state, ContentChange(), true);
+    co_return touched;
   }
   WriteBuffer edges(geometry.chunk_bytes);
   uint64_t first = geometry.ChunkCount(begin);

@@ -555,6 +555,22 @@ class Content(harness.MountedTest):
         self.mount.crash()
         self.assertEqual(self.read("file"), b"x" * 100 + b"\0" * 300000 + b"x" * 149900 + b"\0" * 250000)
 
+    def test_fallocate_is_a_change_even_where_nothing_grows(self):
+        for size in (100, 500000):
+            name = self.write(f"file{size}", b"x" * size)
+            # Within the file, beyond it without growing, a hole beyond it.
+            for mode, offset in ((0, 0), (1, 0), (1, size), (3, size), (0x11, size)):
+                os.utime(name, (1000, 1000))
+                fd = os.open(name, os.O_RDWR)
+                fallocate(fd, mode, offset, 50)
+                self.assertGreater(os.fstat(fd).st_mtime, 1_000_000, (size, mode, offset))
+                self.assertGreater(os.fstat(fd).st_ctime, 1_000_000)
+                self.assertEqual(os.fstat(fd).st_size, size)
+                os.close(fd)
+            self.mount.crash()
+            self.assertGreater(os.stat(name).st_mtime, 1_000_000)
+            self.assertEqual(self.read(f"file{size}"), b"x" * size)
+
     def test_copy_file_range(self):
         source = os.urandom(700000)
         a = os.open(self.write("a", source), os.O_RDONLY)
