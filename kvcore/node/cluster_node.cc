@@ -19,7 +19,7 @@ using replication::NumberSource;
 constexpr uint64_t kDotBlock = 1u << 20;
 constexpr int64_t kMaxClockLeadMillis = 60'000;
 
-Task<Result<Bytes>> Answer(Bytes bytes) { co_return bytes; }
+Task<Result<Bytes>> Answer(Result<Bytes> bytes) { co_return bytes; }
 
 }  // namespace
 
@@ -29,8 +29,10 @@ ClusterNode::ClusterNode(ClusterNodeOptions options, std::unique_ptr<engine::Db>
       env_(env),
       placement_(placement),
       db_(std::move(db)),
-      store_(db_.get()),
+      engine_store_(db_.get()),
+      store_(options_.partition_bits, options_.cluster_id, &engine_store_),
       hybrid_clock_(kMaxClockLeadMillis),
+      sums_(&store_),
       tasks_(env.scheduler) {}
 
 Task<Result<std::unique_ptr<ClusterNode>>> ClusterNode::Open(
@@ -50,6 +52,7 @@ Task<Status> ClusterNode::Identify(const std::string& directory) {
   KVFS_CO_ASSIGN_OR_RETURN(Bytes directory_identity, env_.files->FileIdentity(engine::FilePath(
                                                          directory, engine::FileKind::kLock)));
   Result<Identity> identity = LoadIdentity(&store_);
+  const bool is_new = identity.status().code() == Code::kNotFound;
   if (identity.ok()) {
     identity_ = std::move(*identity);
     if (identity_.cluster_id != options_.cluster_id) {
@@ -69,13 +72,14 @@ Task<Status> ClusterNode::Identify(const std::string& directory) {
       Status saved = co_await SaveIdentity(identity_, &store_);
       KVFS_CO_RETURN_IF_ERROR(saved);
     }
-  } else if (identity.status().code() != Code::kNotFound) {
+  } else if (!is_new) {
     co_return identity.status();
   } else {
     identity_ = NewIdentity(env_.random, std::move(directory_identity));
     identity_.cluster_id = options_.cluster_id;
     identity_.node_id = options_.self;
     identity_.partition_bits = options_.partition_bits;
+    KVFS_CO_RETURN_IF_ERROR(MarkAsNew());  // durable when the identity is
     Status saved = co_await SaveIdentity(identity_, &store_);
     KVFS_CO_RETURN_IF_ERROR(saved);
   }
@@ -90,8 +94,23 @@ Task<Status> ClusterNode::Identify(const std::string& directory) {
   NumberSource::Options lives;
   lives.key = NodeLocalKey("lives");
   lives.block = 1;
+  if (is_new) {  // behind those of a store that this node may have had before
+    lives.first = static_cast<uint64_t>(std::max<int64_t>(env_.clock->WallNanos() / 1'000'000, 1));
+  }
   KVFS_CO_ASSIGN_OR_RETURN(lives_, NumberSource::Open(lives, &store_, env_.scheduler));
   co_return Status::Ok();
+}
+
+Status ClusterNode::MarkAsNew() {
+  std::vector<replication::StoreWrite> writes(1);
+  writes[0].key = antientropy::NewStoreKey();
+  for (uint32_t partition = 0; partition >> options_.partition_bits == 0; ++partition) {
+    const auto homes = placement_->HomesOf(partition);
+    if (std::find(homes.begin(), homes.end(), options_.self) != homes.end()) {
+      writes.push_back(replication::SuspectWrite(partition));
+    }
+  }
+  return store_.Apply(std::move(writes), {}).status();
 }
 
 Task<Status> ClusterNode::Start(env::MessageBus* bus) {
@@ -161,20 +180,41 @@ Task<Status> ClusterNode::Start(env::MessageBus* bus) {
   rpc_->Start([this](env::NodeId from, Method method, Bytes body) {
     return Serve(from, method, std::move(body));
   });
-  replication::ChunkRepairOptions repair;
-  repair.self = options_.self;
-  repair.partition_bits = options_.partition_bits;
-  repair_ =
-      std::make_unique<replication::ChunkRepair>(repair, placement_, rpc_.get(), chunks_.get());
+  StartAntiEntropy();
   replication::RebuilderOptions rebuild;
   rebuild.self = options_.self;
   rebuilder_ = std::make_unique<replication::Rebuilder>(rebuild, placement_, home_.get(),
                                                         rpc_.get(), env_.random, env_.scheduler);
   rebuilder_->Start();
   branches_->Start();
-  tasks_.Start(Repair());
   tasks_.Start(Tidy());
   co_return Status::Ok();
+}
+
+void ClusterNode::StartAntiEntropy() {
+  replication::ChunkRepairOptions repair;
+  repair.self = options_.self;
+  repair.partition_bits = options_.partition_bits;
+  chunk_repair_ =
+      std::make_unique<replication::ChunkRepair>(repair, placement_, rpc_.get(), chunks_.get());
+  replication::CoordinatorOptions coordinator;
+  coordinator.partition_bits = options_.partition_bits;
+  coordinator_ = std::make_unique<replication::Coordinator>(coordinator, placement_, rpc_.get(),
+                                                            env_.clock, env_.scheduler);
+  antientropy::AntiEntropyOptions options = options_.anti_entropy;
+  options.self = options_.self;
+  options.partition_bits = options_.partition_bits;
+  antientropy::AntiEntropy::Parts parts;
+  parts.placement = placement_;
+  parts.store = &store_;
+  parts.service = &sums_;
+  parts.peers = rpc_.get();
+  parts.coordinator = coordinator_.get();
+  parts.chunks = chunk_repair_.get();
+  parts.clock = env_.clock;
+  parts.scheduler = env_.scheduler;
+  anti_entropy_ = std::make_unique<antientropy::AntiEntropy>(options, parts);
+  anti_entropy_->Start();
 }
 
 Task<bool> ClusterNode::Wait(int64_t micros) {
@@ -192,32 +232,6 @@ Task<void> ClusterNode::Tidy() {
       co_return;
     }
     (void)(co_await home_->Tidy()).ok();  // else the next time
-  }
-}
-
-Task<void> ClusterNode::Repair() {
-  std::vector<uint32_t> open;
-  for (uint32_t partition = 0; partition >> options_.partition_bits == 0; ++partition) {
-    open.push_back(partition);
-  }
-  int64_t pause = options_.repair_after_micros;
-  while (!open.empty()) {
-    const bool goes_on = co_await Wait(pause);
-    if (!goes_on) {
-      co_return;
-    }
-    std::vector<uint32_t> left;
-    for (const uint32_t partition : open) {
-      if (stopping_) {
-        co_return;
-      }
-      const auto repaired = co_await repair_->RepairPartition(partition);
-      if (!repaired.ok()) {
-        left.push_back(partition);
-      }
-    }
-    open = std::move(left);
-    pause = options_.repair_again_micros;
   }
 }
 
@@ -304,6 +318,9 @@ Task<Result<Bytes>> ClusterNode::Serve(env::NodeId from, Method method, Bytes bo
   if (replication::StorageService::Serves(method)) {
     return storage_->Handle(method, std::move(body));
   }
+  if (antientropy::Service::Serves(method)) {
+    return Answer(sums_.Handle(method, body));
+  }
   if (method == Method::kWatch) {
     return watch_->Handle(from, std::move(body));
   }
@@ -335,11 +352,14 @@ Task<void> ClusterNode::Stop() {
     Task<void> rebuilder = rebuilder_->Close();
     Task<void> branches = branches_->Close();
     Task<void> majority = majority_->Close();
+    Task<void> anti_entropy = anti_entropy_->Close();
     co_await rpc_->Close();
     co_await primary;
     co_await rebuilder;
     co_await branches;
     co_await majority;
+    co_await anti_entropy;
+    co_await coordinator_->Close();
   }
   co_await gossip;
   co_await tasks_.Drain();

@@ -9,6 +9,8 @@
 #include <memory>
 #include <string>
 
+#include "kvcore/antientropy/anti_entropy.h"
+#include "kvcore/antientropy/service.h"
 #include "kvcore/engine/db.h"
 #include "kvcore/env/env.h"
 #include "kvcore/env/task_set.h"
@@ -21,6 +23,7 @@
 #include "kvcore/replication/branches.h"
 #include "kvcore/replication/chunk_home.h"
 #include "kvcore/replication/chunk_repair.h"
+#include "kvcore/replication/coordinator.h"
 #include "kvcore/replication/home.h"
 #include "kvcore/replication/number_source.h"
 #include "kvcore/replication/placement.h"
@@ -48,11 +51,8 @@ struct ClusterNodeOptions {
   // Who is there; without an AddressBook the node takes no part in finding that out, and everybody
   // is taken for alive.
   GossipOptions gossip;
-  AddressBook* addresses = nullptr;  // outlives the node
-  // After a start the node looks for chunks that it has missed: this long afterwards, and again
-  // where too few others have answered.
-  int64_t repair_after_micros = 2'000'000;
-  int64_t repair_again_micros = 10'000'000;
+  AddressBook* addresses = nullptr;              // outlives the node
+  antientropy::AntiEntropyOptions anti_entropy;  // self and partition_bits are the node's
   // How often partitions that lie idle are made durable (Home::Tidy).
   int64_t tidy_micros = 60'000'000;
 };
@@ -87,7 +87,8 @@ class ClusterNode {
   // Once it is started.
   replication::Peers* peers() { return rpc_.get(); }
   replication::Home* home() { return home_.get(); }
-  replication::LocalStore* store() { return &store_; }
+  antientropy::AntiEntropy* anti_entropy() { return anti_entropy_.get(); }
+  antientropy::MerkleStore* store() { return &store_; }
   engine::Db* db() { return db_.get(); }
   env::NodeId self() const { return options_.self; }
   const ring::Layout* layout() const { return options_.layout.get(); }
@@ -100,7 +101,9 @@ class ClusterNode {
   ClusterNode(ClusterNodeOptions options, std::unique_ptr<engine::Db> db, env::Env env,
               const replication::Placement* placement);
   Task<Status> Identify(const std::string& directory);
-  Task<void> Repair();
+  // Says of a new store that it may be that of a node that has lost its own.
+  Status MarkAsNew();
+  void StartAntiEntropy();
   Task<void> Tidy();
   Task<void> CloseGossip();
   // False: the node is stopping.
@@ -115,7 +118,8 @@ class ClusterNode {
   const replication::Placement* const placement_;
   AdminHandler admin_;
   std::unique_ptr<engine::Db> db_;
-  EngineLocalStore store_;
+  EngineLocalStore engine_store_;
+  antientropy::MerkleStore store_;
   Identity identity_;
   versioning::HybridClock hybrid_clock_;
   std::unique_ptr<replication::NumberSource> dots_;
@@ -132,7 +136,10 @@ class ClusterNode {
   std::unique_ptr<replication::ChunkHome> chunks_;
   std::unique_ptr<replication::Service> service_;
   std::unique_ptr<replication::StorageService> storage_;
-  std::unique_ptr<replication::ChunkRepair> repair_;
+  std::unique_ptr<replication::ChunkRepair> chunk_repair_;
+  std::unique_ptr<replication::Coordinator> coordinator_;
+  antientropy::Service sums_;
+  std::unique_ptr<antientropy::AntiEntropy> anti_entropy_;
   std::atomic<bool> stopping_{false};
   env::TaskSet tasks_;
 };

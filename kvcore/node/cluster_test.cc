@@ -312,6 +312,7 @@ TEST_F(ClusterTest, GoesOnWhileOneNodeIsAway) {
 TEST_F(ClusterTest, AHomeGetsTheChunksItMissedAndNotThoseThatAreGone) {
   const Bytes missed(5000, 'm');
   const Bytes gone(5000, 'g');
+  RunFor(5000);  // a new cluster's nodes have found that they have missed nothing
   ASSERT_TRUE(Submit(WithChunk(gone, {1, 2, 0, 0})).ok());
   cluster_.Kill(0);
   ASSERT_TRUE(Submit(WithChunk(missed, {1, 3, 0, 0})).ok());
@@ -319,6 +320,7 @@ TEST_F(ClusterTest, AHomeGetsTheChunksItMissedAndNotThoseThatAreGone) {
   drop.drops.push_back({Sha256(gone), {1, 2, 0, 0}});
   ASSERT_TRUE(Submit(drop).ok());
   EXPECT_EQ(HomesWith(missed), 2u);
+  RunFor(5000);  // nobody tries to reach the one that is away any more
   cluster_.Start(0);
   RunFor(30'000);
   EXPECT_EQ(HomesWith(missed), 3u);
@@ -395,7 +397,7 @@ TEST_F(ClusterTest, WorkIsFoundFromItsTimeOnUntilItIsDone) {
   done.pk = "dir";
   done.work_erases.push_back(line);
   ASSERT_TRUE(Submit(Of({done})).ok());
-  RunFor(3000);
+  RunFor(90'000);  // a home that has missed it is brought up to date
   EXPECT_TRUE(due(1000).empty());
   for (size_t node = 0; node < 3; ++node) {
     for (uint32_t partition = 0; partition < 8; ++partition) {

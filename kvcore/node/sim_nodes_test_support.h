@@ -54,6 +54,7 @@ class SimNodes {
         boots_(&world_.scheduler()),
         nodes_(nodes),
         lives_(nodes),
+        disks_(nodes),
         gossip_(gossip),
         addresses_(&world_.bus()),
         placement_(Must(client::LayoutPlacement::Of(Ids(nodes), 3, kPartitionBits))) {
@@ -140,6 +141,8 @@ class SimNodes {
       dead_.push_back({std::move(nodes_[number]), node->Stop()});
     }
   }
+  // What the node kept is gone; it starts the next time with nothing.
+  void LoseDisk(size_t number) { ++disks_[number]; }
   // Up some tasks later.
   void Start(size_t number) { boots_.Start(Boot(number)); }
   // Destroys dead nodes in which nothing runs any more. Not from within a task.
@@ -203,6 +206,7 @@ class SimNodes {
     options.self = number + 1;
     options.partition_bits = kPartitionBits;
     options.home.page_bytes = 2000;
+    options.home.boot_id = "boot";
     options.pusher.tail = 4;
     options.layout = std::make_shared<const ring::Layout>(placement_.layout());
     if (gossip_) {
@@ -219,7 +223,8 @@ class SimNodes {
         options.gossip.known.push_back(std::move(peer));
       }
     }
-    auto node = co_await ClusterNode::Open(options, env, "/data", &placement_);
+    const std::string directory = "/disk" + std::to_string(disks_[number]);
+    auto node = co_await ClusterNode::Open(options, env, directory, &placement_);
     if (node.ok() && lives_[number] == life) {
       const Status started = co_await (*node)->Start(env.bus);
       if (started.ok() && lives_[number] == life) {
@@ -237,6 +242,7 @@ class SimNodes {
   env::TaskSet boots_;
   std::vector<std::unique_ptr<ClusterNode>> nodes_;  // null: dead, or not yet up
   std::vector<int> lives_;                           // of the machines
+  std::vector<int> disks_;                           // of the machines, so far
   std::vector<Dead> dead_;
   const bool gossip_;
   SimAddressBook addresses_;

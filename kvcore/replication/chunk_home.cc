@@ -21,7 +21,8 @@ Status Bad(const char* what) {
   return Status::InvalidArgument(std::string("message of a peer: ") + what);
 }
 
-// Of a stored reference.
+}  // namespace
+
 Result<PkState> StampOf(ByteView stored) {
   KVFS_ASSIGN_OR_RETURN(const versioning::VersionedValue value, versioning::Decode(stored));
   if (value.siblings.empty() || value.siblings[0].value.empty()) {
@@ -29,8 +30,6 @@ Result<PkState> StampOf(ByteView stored) {
   }
   return DecodePkState(value.siblings[0].value);
 }
-
-}  // namespace
 
 pb::ChunkRef ToProto(const ChunkRef& ref) {
   pb::ChunkRef proto;

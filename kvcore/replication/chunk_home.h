@@ -48,6 +48,8 @@ class ChunkHome {
   std::vector<std::unique_ptr<env::AsyncMutex>> stripes_;
 };
 
+// Of a stored reference. kCorruption.
+Result<PkState> StampOf(ByteView stored);
 pb::ChunkRef ToProto(const ChunkRef& ref);
 // kInvalidArgument.
 Result<ChunkId> ChunkIdOf(ByteView bytes);

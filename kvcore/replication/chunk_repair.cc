@@ -4,18 +4,11 @@
 #include <set>
 #include <utility>
 
+#include "kvcore/replication/keys.h"
 #include "kvcore/replication/messages.h"
 
 namespace kvfs::replication {
 namespace {
-
-constexpr ChunkId kLastId = [] {
-  ChunkId id{};
-  for (auto& byte : id) {
-    byte = 0xff;
-  }
-  return id;
-}();
 
 using Listed = std::map<ChunkId, std::map<ChunkRef, PkState>>;
 
@@ -39,13 +32,14 @@ Listed ToMap(const pb::ListChunksReply& reply) {
   return listed;
 }
 
-// The list is complete up to here.
-ChunkId LastOf(const pb::ListChunksReply& reply) {
-  if (!reply.more() || reply.chunks().empty()) {
-    return kLastId;
+// The id just before; empty: there is none.
+Bytes Before(ChunkId id) {
+  for (size_t i = id.size(); i-- > 0;) {
+    if (id[i]-- != 0) {
+      return Bytes(AsBytes(id));
+    }
   }
-  const auto id = ChunkIdOf(reply.chunks(reply.chunks_size() - 1).id());
-  return id.ok() ? *id : ChunkId{};
+  return {};
 }
 
 }  // namespace
@@ -71,7 +65,8 @@ MissedChunks FindMissed(const std::vector<pb::ListChunksReply>& others,
   for (const auto& [id, refs] : held) {
     const auto found = here.find(id);
     for (const auto& [ref, one] : refs) {
-      const bool is_here = found != here.end() && found->second.contains(ref);
+      const bool is_here =
+          found != here.end() && found->second.contains(ref) && found->second.at(ref) >= one.stamp;
       if (id <= last && one.homes >= majority && !is_here) {
         missed[id][one.stamp].push_back(ref);
       }
@@ -80,12 +75,11 @@ MissedChunks FindMissed(const std::vector<pb::ListChunksReply>& others,
   return missed;
 }
 
-Task<Result<pb::ListChunksReply>> ChunkRepair::ListAt(env::NodeId home, uint32_t partition,
-                                                      Bytes after) {
+Task<Result<pb::ListChunksReply>> ChunkRepair::ListAt(env::NodeId home, ChunkId id) {
   pb::ListChunksRequest request;
-  request.set_partition(partition);
-  request.set_after(std::move(after));
-  request.set_limit(options_.page);
+  request.set_partition(PartitionOf(PlaceOf(id), options_.partition_bits));
+  request.set_after(Before(id));
+  request.set_limit(1);
   if (home == options_.self) {
     co_return home_->List(request, options_.partition_bits);
   }
@@ -134,54 +128,31 @@ Task<Status> ChunkRepair::TakeOver(const std::vector<env::NodeId>* holders, Chun
   co_return Status::Unavailable("a chunk that this home lacks cannot be had");
 }
 
-Task<Result<uint64_t>> ChunkRepair::RepairPartition(uint32_t partition) {
-  std::vector<env::NodeId> others = placement_->HomesOf(partition);
-  const size_t majority = others.size() / 2 + 1;
-  if (std::erase(others, options_.self) == 0 || others.size() < majority) {
-    co_return uint64_t{0};
+Task<Result<bool>> ChunkRepair::RepairChunk(ChunkId id, bool any) {
+  std::vector<env::NodeId> others =
+      placement_->HomesOf(PartitionOf(PlaceOf(id), options_.partition_bits));
+  const size_t needed = any ? 1 : others.size() / 2 + 1;
+  if (std::erase(others, options_.self) == 0) {
+    co_return false;
   }
-  uint64_t taken = 0;
-  Status first;
-  Bytes after;
-  while (true) {
-    std::vector<env::NodeId> holders;
-    std::vector<pb::ListChunksReply> lists;
-    ChunkId last = kLastId;
-    Status unheard;
-    for (const env::NodeId other : others) {
-      auto list = co_await ListAt(other, partition, after);
-      if (!list.ok()) {
-        unheard = list.status();
-        continue;
-      }
-      last = std::min(last, LastOf(*list));
+  std::vector<env::NodeId> holders;
+  std::vector<pb::ListChunksReply> lists;
+  for (const env::NodeId other : others) {
+    auto list = co_await ListAt(other, id);
+    if (list.ok()) {
       holders.push_back(other);
       lists.push_back(std::move(*list));
     }
-    if (lists.size() < majority) {
-      co_return Status::Unavailable(unheard.message());
-    }
-    KVFS_CO_ASSIGN_OR_RETURN(const auto own, co_await ListAt(options_.self, partition, after));
-    last = std::min(last, LastOf(own));
-    const MissedChunks missed = FindMissed(lists, own, majority, last);
-    for (const auto& [id, refs] : missed) {
-      const Status took = co_await TakeOver(&holders, id, &refs);
-      if (took.ok()) {
-        ++taken;
-      } else if (first.ok()) {
-        first = took;
-      }
-    }
-    Bytes next(AsBytes(last));
-    if (last == kLastId || next <= after) {
-      break;
-    }
-    after = std::move(next);
   }
-  if (!first.ok()) {
-    co_return first;
+  KVFS_CO_ASSIGN_OR_RETURN(const auto own, co_await ListAt(options_.self, id));
+  const MissedChunks missed = FindMissed(lists, own, needed, id);
+  const auto found = missed.find(id);
+  if (found == missed.end()) {
+    co_return false;
   }
-  co_return taken;
+  const Status took = co_await TakeOver(&holders, id, &found->second);
+  KVFS_CO_RETURN_IF_ERROR(took);
+  co_return true;
 }
 
 }  // namespace kvfs::replication

@@ -1,7 +1,7 @@
-// ChunkRepair: brings a home the chunks that it has missed while it was away. It compares what it
-// has with what the other homes of each partition have, and takes over what a majority of the
-// homes holds without it: that is every chunk that was put and acknowledged, and not what one
-// home has forgotten to drop.
+// ChunkRepair: brings a home a chunk that it has missed while it was away. It compares what it has
+// of it with what the other homes have, and takes over what a majority of the homes holds without
+// it: that is every chunk that was put and acknowledged, and not what one home has forgotten to
+// drop. Which chunks to look at is found by kvcore/antientropy.
 //
 // Owned by the node; borrowed parts. Used by one coroutine.
 #pragma once
@@ -20,16 +20,15 @@ namespace kvfs::replication {
 struct ChunkRepairOptions {
   env::NodeId self = 0;
   uint32_t partition_bits = 8;
-  uint32_t page = 500;  // chunks listed at a time
   int64_t call_micros = 5'000'000;
 };
 
 // What is missing here: for each chunk the references, by stamp.
 using MissedChunks = std::map<ChunkId, std::map<PkState, std::vector<ChunkRef>>>;
 
-// Of references held by at least `majority` of `others`, those that are not in `own`; only of
-// chunks with an id up to `last`. A reference that the others hold with several stamps has the
-// latest. Pure.
+// Of references held by at least `majority` of `others`, those that are not in `own`, or with an
+// older stamp; only of chunks with an id up to `last`. A reference that the others hold with
+// several stamps has the latest. Pure.
 MissedChunks FindMissed(const std::vector<pb::ListChunksReply>& others,
                         const pb::ListChunksReply& own, size_t majority, const ChunkId& last);
 
@@ -39,12 +38,13 @@ class ChunkRepair {
               ChunkHome* home)
       : options_(options), placement_(placement), peers_(peers), home_(home) {}
 
-  // How many chunks or references were taken over. kUnavailable: too few of the others answer, or a
-  // chunk could not be had; what was done stays done.
-  Task<Result<uint64_t>> RepairPartition(uint32_t partition);
+  // Takes over what this home lacks of the chunk: references that a majority of the homes holds, or
+  // `any` other does. Whether anything was taken over.
+  Task<Result<bool>> RepairChunk(ChunkId id, bool any);
 
  private:
-  Task<Result<pb::ListChunksReply>> ListAt(env::NodeId home, uint32_t partition, Bytes after);
+  // What a home has of the chunk; nothing but that, or nothing.
+  Task<Result<pb::ListChunksReply>> ListAt(env::NodeId home, ChunkId id);
   Task<Status> TakeOver(const std::vector<env::NodeId>* holders, ChunkId id,
                         const std::map<PkState, std::vector<ChunkRef>>* refs);
 

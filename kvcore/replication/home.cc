@@ -36,6 +36,13 @@ Bytes UnsyncedKey(uint32_t partition) {
   return NodeLocalKey(name);
 }
 
+StoreWrite SuspectWrite(uint32_t partition) {
+  StoreWrite write;
+  write.key = UnsyncedKey(partition);
+  write.value = "new";  // no boot has this name
+  return write;
+}
+
 StoreWrite StateWrite(ByteView prefix, const PkState& state) {
   StoreWrite write;
   write.key = Bytes(prefix) + kStateCk;

@@ -194,6 +194,9 @@ Task<Result<Branch>> FetchBranch(Peers* peers, Bytes pk, env::NodeId source, uin
 // The write that brings the pk with this prefix into a state.
 StoreWrite StateWrite(ByteView prefix, const PkState& state);
 StoreWrite PromiseWrite(uint32_t partition, const Epoch& epoch);
+// Marks a partition as one of which this home may have lost everything: of a store that is new, as
+// it is also after the disk of a node was lost.
+StoreWrite SuspectWrite(uint32_t partition);
 // Of the note that tells in which boot a partition got writes that may not be synced.
 Bytes UnsyncedKey(uint32_t partition);
 

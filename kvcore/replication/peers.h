@@ -39,6 +39,8 @@ enum class Method : uint8_t {
   kMergeNow = 38,
   kWatch = 48,
   kChanged = 49,  // one way, to clients
+  kSums = 40,     // of what places hold; kvcore/antientropy
+  kPlaces = 41,   // what places hold
 };
 
 class Peers {

@@ -98,12 +98,21 @@ Task<void> Rebuilder::Run() {
     bool all = suspects.ok();
     if (suspects.ok()) {
       for (const uint32_t partition : *suspects) {
-        const Status rebuilt = co_await Rebuild(partition);
-        all = all && rebuilt.ok();
-        if (closing_) {
-          co_return;
+        standings_.try_emplace(partition);
+      }
+      for (size_t at = 0; at < suspects->size() && !closing_;) {
+        std::vector<Task<Status>> attempts;
+        for (; at < suspects->size() && attempts.size() < options_.at_once; ++at) {
+          attempts.push_back(Rebuild((*suspects)[at]));
+        }
+        for (Task<Status>& attempt : attempts) {
+          const Status rebuilt = co_await attempt;
+          all = all && rebuilt.ok();
         }
       }
+    }
+    if (closing_) {
+      co_return;
     }
     if (all) {
       done_ = true;
@@ -160,9 +169,10 @@ Task<Listings> Rebuilder::AskAll(pb::ListRequest request) {
 }
 
 void Rebuilder::Outrank(uint32_t partition, const Listings& others) {
-  epochs_.erase(partition);
+  Standing& standing = standings_.at(partition);
+  standing.epoch.reset();
   for (const auto& [home, listing] : others) {
-    outranked_[partition] = std::max(outranked_[partition], listing.promised.number);
+    standing.outranked = std::max(standing.outranked, listing.promised.number);
   }
 }
 
@@ -202,16 +212,17 @@ Task<Result<Epoch>> Rebuilder::NewEpoch(uint32_t partition) {
     co_return Status::Unavailable("too few homes can be reached");
   }
   Outrank(partition, others);
-  const uint64_t above = outranked_[partition];
+  const uint64_t above = standings_.at(partition).outranked;
   co_return co_await home_->BeginRebuild(partition, options_.self, above);
 }
 
 Task<Status> Rebuilder::Rebuild(uint32_t partition) {
   const size_t homes = placement_->HomesOf(partition).size();
-  if (!epochs_.contains(partition)) {
-    KVFS_CO_ASSIGN_OR_RETURN(epochs_[partition], co_await NewEpoch(partition));
+  Standing& standing = standings_.at(partition);
+  if (!standing.epoch.has_value()) {
+    KVFS_CO_ASSIGN_OR_RETURN(standing.epoch, co_await NewEpoch(partition));
   }
-  const Epoch epoch = epochs_[partition];
+  const Epoch epoch = *standing.epoch;
   pb::ListRequest request = WholePartition(partition, epoch);
   const Listings others = co_await AskAll(std::move(request));
   if (!KnowEverything(others, homes)) {

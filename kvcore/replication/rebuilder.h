@@ -22,6 +22,7 @@ struct RebuilderOptions {
   env::NodeId self = 0;
   int64_t call_timeout_micros = 1'000'000;
   int64_t retry_micros = 200'000;  // about; between two attempts at a partition
+  size_t at_once = 32;             // partitions: what they wait for the disk for, they share
 };
 
 // What one home says of a partition.
@@ -80,9 +81,12 @@ class Rebuilder {
   Peers* const peers_;
   env::Random* const random_;
   env::Scheduler* const scheduler_;
-  // Used by Run alone. Kept from one attempt to the next: a new epoch stops whoever reigns.
-  std::map<uint32_t, Epoch> epochs_;
-  std::map<uint32_t, uint64_t> outranked_;  // the number that the next epoch must be above
+  // Kept from one attempt at a partition to the next: a new epoch stops whoever reigns.
+  struct Standing {
+    std::optional<Epoch> epoch;
+    uint64_t outranked = 0;  // the number that the next epoch must be above
+  };
+  std::map<uint32_t, Standing> standings_;  // added to by Run alone; each used by one attempt
   std::atomic<bool> closing_{false};
   std::atomic<bool> done_{false};
   env::TaskSet tasks_;

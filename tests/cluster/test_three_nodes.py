@@ -2,6 +2,7 @@
 and started again: nothing fails, nothing is lost."""
 
 import os
+import shutil
 import subprocess
 import threading
 import time
@@ -139,6 +140,8 @@ class ThreeNodes(unittest.TestCase):
         worker = threading.Thread(target=work)
         worker.start()
         try:
+            # A new cluster can be without a node once all have met.
+            wait_for("a first copy", lambda: failures or copies, 120)
             for node in (1, 2, 3):
                 done = len(copies)
                 self.cluster.kill(node)
@@ -155,13 +158,44 @@ class ThreeNodes(unittest.TestCase):
             worker.join(240)
         self.assertFalse(worker.is_alive(), "the worker hangs")
         self.assertEqual(failures, [])
-        self.assertGreaterEqual(len(copies), 9)
+        self.assertGreaterEqual(len(copies), 10)
         self.check()
         self.mount.remount()
         for copy in copies:
             compare_trees(self, self.small, copy)
         self.check()
         self.mount.stop()
+
+    def test_a_node_that_lost_its_disk_gets_it_back(self):
+        run(["cp", "-a", self.small, self.path("copy")], timeout=300)
+        run(["sync", "-f", self.path("copy")])
+        held = self.disk_use(2)
+        self.cluster.kill(2)
+        shutil.rmtree(self.cluster.data(2))
+        run(["cp", "-a", self.small, self.path("meanwhile")], timeout=300)
+        self.cluster.start(2)
+        wait_for("the node to have as much again", lambda: self.disk_use(2) >= held, 120)
+        # With another one away everything that is read comes from it and one more.
+        self.cluster.kill(1)
+        self.mount.remount()
+        for name in ("copy", "meanwhile"):
+            compare_trees(self, self.small, self.path(name))
+        run(["cp", "-a", self.small, self.path("again")], timeout=300)
+        compare_trees(self, self.small, self.path("again"))
+        self.check()
+        self.mount.stop()
+
+    def disk_use(self, node):
+        """Bytes of chunks that the node keeps."""
+        total = 0
+        for directory, _, files in os.walk(self.cluster.data(node)):
+            for name in files:
+                if name.endswith(".blob"):
+                    try:
+                        total += os.path.getsize(os.path.join(directory, name))
+                    except FileNotFoundError:
+                        pass
+        return total
 
     def test_the_mount_outlives_every_node(self):
         """All nodes at once: what was acknowledged is there when they are back."""

@@ -2,6 +2,7 @@
 // request, or 0 for the frame of a request or reply of any kind) and a length-prefixed body. A
 // node that is its partition's only home, and so its primary, carries out what it can read; whom
 // it calls answers with the next message. Nothing a peer sends may leave a key that cannot be.
+#include "kvcore/antientropy/service.h"
 #include "kvcore/base/coding.h"
 #include "kvcore/client/watch_message.h"
 #include "kvcore/node/rpc.h"
@@ -79,14 +80,15 @@ class Node {
   explicit Node(ByteView* input)
       : peers_(input),
         dots_(replication::NumberSource::Open(
-                  {.key = replication::NodeLocalKey("dots"), .block = 1000}, &store_, &env_)
+                  {.key = replication::NodeLocalKey("dots"), .block = 1000}, &merkle_, &env_)
                   .value()),
-        home_({.partition_bits = 0, .page_bytes = 100, .boot_id = "boot"}, &store_, &peers_, &env_),
+        home_({.partition_bits = 0, .page_bytes = 100, .boot_id = "boot"}, &merkle_, &peers_,
+              &env_),
         primary_({.self = 1, .partition_bits = 0, .storage_epoch = 7},
                  {.placement = &only_home_,
                   .home = &home_,
                   .peers = &peers_,
-                  .store = &store_,
+                  .store = &merkle_,
                   .dots = dots_.get(),
                   .hybrid_clock = &hybrid_clock_,
                   .clock = &env_,
@@ -100,6 +102,7 @@ class Node {
   }
   ~Node() {
     env_.Await(Closed());
+    CheckSums();
     for (const auto& [key, value] : store_.Contents()) {
       FUZZ_CHECK(replication::ParseKey(key, true).ok());
     }
@@ -120,7 +123,13 @@ class Node {
       }
       return;
     }
-    (void)env_.Await(service_.Handle(2, static_cast<Method>(part.method), Bytes(part.body))).ok();
+    const auto method = static_cast<Method>(part.method);
+    if (antientropy::Service::Serves(method)) {
+      (void)sums_.Handle(method, part.body).ok();
+    } else {
+      (void)env_.Await(service_.Handle(2, method, Bytes(part.body))).ok();
+    }
+    TryReadAnswers(part.body);
     TryParse<replication::pb::HomeReply>(part.body);
     TryParse<replication::pb::PageReply>(part.body);
     TryParse<replication::pb::ListReply>(part.body);
@@ -131,6 +140,33 @@ class Node {
   }
 
  private:
+  // Of anti-entropy.
+  static void TryReadAnswers(ByteView body) {
+    (void)antientropy::SumsOf(body).ok();
+    const auto places = antientropy::Parse<antientropy::pb::PlacesReply>(body);
+    if (places.ok()) {
+      (void)antientropy::KeysOf(*places).ok();
+      (void)antientropy::ReferencesOf(*places).ok();
+    }
+  }
+  // Whatever was written, the sums are those of what is there.
+  void CheckSums() {
+    const std::vector<antientropy::PlaceRange> all{{0, 65'536, 65'536}};
+    testing::MemoryLocalStore copy;
+    std::vector<replication::StoreWrite> writes;
+    for (auto& [key, value] : store_.Contents()) {
+      if (key[0] == '\x01') {
+        replication::StoreWrite& write = writes.emplace_back();
+        write.key = key;
+        write.value = value;
+      }
+    }
+    FUZZ_CHECK(copy.Apply(std::move(writes), {}).ok());
+    antientropy::MerkleStore anew(0, "cluster", &copy);
+    for (const auto tree : antientropy::kTrees) {
+      FUZZ_CHECK(*merkle_.Sums(tree, all) == *anew.Sums(tree, all));
+    }
+  }
   Task<bool> Closed() {
     co_await primary_.Close();
     co_await rpc_.Close();
@@ -145,6 +181,8 @@ class Node {
   testing::StepEnv env_;
   DeafBus bus_;
   testing::MemoryLocalStore store_;
+  antientropy::MerkleStore merkle_{0, "cluster", &store_};
+  antientropy::Service sums_{&merkle_};
   OnlyHome only_home_;
   FuzzPeers peers_;
   versioning::HybridClock hybrid_clock_{60'000};
