@@ -107,7 +107,7 @@ Task<FsResult<Bytes>> ConflictResolver::FreeName(Ino directory, Bytes name, Vers
 
 Task<FsResult<bool>> ConflictResolver::MoveLoser(Ino directory, ByteView name,
                                                  const DentryVersion* loser, Bytes new_name,
-                                                 ChangeSet* changes) {
+                                                 Ino winner, ChangeSet* changes) {
   const InodeRef ref{.ino = loser->dentry.ino(), .home = loser->dentry.home()};
   auto inode = co_await LoadInode(client_, ref);
   if (!inode.ok()) {
@@ -119,6 +119,11 @@ Task<FsResult<bool>> ConflictResolver::MoveLoser(Ino directory, ByteView name,
   const auto is_it = [&](const pb::Link& link) {
     return link.parent() == directory && link.name() == name;
   };
+  pb::ConflictOrigin* origin = inode->record.mutable_conflict();
+  origin->set_ino(winner);
+  origin->set_dot_epoch(loser->stamp.dot.epoch);
+  origin->set_dot_counter(loser->stamp.dot.counter);
+  origin->set_time(loser->stamp.time);
   pb::Link link;
   link.set_parent(directory);
   link.set_name(new_name);
@@ -216,7 +221,7 @@ Task<FsResult<bool>> ConflictResolver::TryEntry(Ino directory, Bytes ck,
       co_return name.error();
     }
     add_version(loser, *name);
-    auto moved = co_await MoveLoser(directory, parts->name, &loser, *name, &changes);
+    auto moved = co_await MoveLoser(directory, parts->name, &loser, *name, winner, &changes);
     if (!moved.ok() || !*moved) {
       co_return moved;  // its record has yet to come; both names stay as they are
     }

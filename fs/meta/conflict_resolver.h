@@ -80,7 +80,7 @@ class ConflictResolver final : public ConflictHandler {
   Task<FsResult<bool>> TryEntry(Ino directory, Bytes ck, std::vector<InodeRef>* involved);
   // Gives the loser of a name another one; false: its record is not there yet.
   Task<FsResult<bool>> MoveLoser(Ino directory, ByteView name, const DentryVersion* loser,
-                                 Bytes new_name, ChangeSet* changes);
+                                 Bytes new_name, Ino winner, ChangeSet* changes);
   Task<FsResult<Bytes>> FreeName(Ino directory, Bytes name, VersionStamp stamp, Ino ino);
 
   // ---- files (conflict_files.cc)

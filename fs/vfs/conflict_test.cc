@@ -1,6 +1,7 @@
 // What becomes of changes on two sides of a broken network, pair by pair.
 #include <gtest/gtest.h>
 
+#include "fs/vfs/conflict_list.h"
 #include "fs/vfs/conflict_test_support.h"
 
 namespace kvfs::fs {
@@ -104,6 +105,25 @@ TEST_F(ConflictTest, TwoFilesOfOneName) {
   ASSERT_NE(copy, "");
   EXPECT_TRUE(copy.ends_with(".txt"));
   EXPECT_EQ(tree.at(copy), "file from a");
+  auto origin =
+      merged->vfs.Await(merged->vfs->GetXattr(merged->vfs.Walk(copy), "user.kvfs.conflict"));
+  ASSERT_TRUE(origin.ok());
+  EXPECT_NE(origin->find("inode=" + std::to_string(merged->vfs.Walk("/d/new.txt"))), Bytes::npos);
+  auto listed = merged->vfs.Await(
+      ListConflicts(merged->vfs.store().client(), merged->vfs.store().env(), "/d/new.txt", 10));
+  ASSERT_TRUE(listed.ok());
+  ASSERT_EQ(listed->size(), 1u);
+  EXPECT_EQ(listed->front().kind, "name");
+  ASSERT_EQ(listed->front().versions.size(), 2u);
+  EXPECT_EQ(listed->front().versions[1].path, copy);
+  EXPECT_TRUE(listed->front().versions[1].is_there);
+  EXPECT_TRUE(merged->vfs
+                  .Await(SettleConflict(merged->vfs.store().client(), merged->vfs.store().env(),
+                                        listed->front(), /*newest=*/true))
+                  .ok());
+  EXPECT_EQ(CopyOf(merged->WholeTree(), "/d/new"), "");
+  EXPECT_EQ(merged->Read("/d/new.txt"), "from b");
+  ExpectWhole(merged.get());
 }
 
 TEST_F(ConflictTest, TwoDirectoriesOfOneNameBecomeOne) {
