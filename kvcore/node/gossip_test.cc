@@ -5,6 +5,7 @@
 
 #include <string>
 
+#include "kvcore/node/bus_fork.h"
 #include "kvcore/node/routed_placement.h"
 #include "kvcore/node/sim_nodes_test_support.h"
 
@@ -118,6 +119,32 @@ TEST_F(GossipTest, WhoDoesNotAnswerIsAskedLast) {
   cluster_.Kill(2);
   EXPECT_TRUE(RunUntil(10 * kSecond, [&] { return StateAt(0, 3) == State::kSuspect; }));
   EXPECT_EQ(routed.HomesOf(0), (std::vector<env::NodeId>{1, 2, 3}));  // last, but among them
+}
+
+TEST_F(GossipTest, NobodySpeaksForAnother) {
+  cluster_.world().RunFor(2 * kSecond);
+  const uint64_t before = cluster_.node(0)->view()->Find(3)->peer.incarnation;
+  // Node 2 sends what node 3 would say, and what is no message at all.
+  membership::Message lie;
+  lie.kind = membership::Message::Kind::kPing;
+  lie.sequence = 1;
+  lie.subject = 1;
+  lie.sender = cluster_.node(2)->view()->Find(3)->peer;
+  lie.sender.incarnation = before + 100;
+  lie.sender.address = "elsewhere:1";
+  for (const Bytes& body : {membership::Encode(lie), Bytes("nonsense"), Bytes()}) {
+    env::Message message;
+    message.from = 2;
+    message.to = 1;
+    message.lane = env::Lane::kControl;
+    message.type = kMembershipType;
+    message.header = body;
+    ASSERT_TRUE(cluster_.world().bus().Send(std::move(message)).ok());
+  }
+  cluster_.world().RunFor(2 * kSecond);
+  EXPECT_EQ(cluster_.node(0)->view()->Find(3)->peer.incarnation, before);
+  EXPECT_EQ(StateAt(0, 2), State::kAlive);
+  EXPECT_EQ(StateAt(0, 3), State::kAlive);
 }
 
 }  // namespace

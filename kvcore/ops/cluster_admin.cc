@@ -16,6 +16,7 @@ using replication::Method;
 
 // A node that takes longer is told of as one that does not answer.
 constexpr int64_t kReportMicros = 2'000'000;
+constexpr size_t kMostUnmerged = 10'000;  // counted for `status`
 
 auto StateOrder(const admin::HomeOfKey& home) {
   return std::make_tuple(home.epoch_number(), home.epoch_node(), home.seq());
@@ -76,7 +77,10 @@ Result<admin::NodeStatus> ClusterAdmin::Report() {
   admin::NodeStatus report;
   KVFS_ASSIGN_OR_RETURN(const auto space, node_->store()->GetSpace());
   KVFS_ASSIGN_OR_RETURN(const auto suspects, node_->home()->Suspects());
+  KVFS_ASSIGN_OR_RETURN(const auto branched, node_->home()->BranchedPks({}, kMostUnmerged));
   const engine::Stats stats = node_->db()->GetStats();
+  report.set_unmerged_keys(static_cast<uint32_t>(branched.size()));
+  report.set_unmerged_is_more(branched.size() == kMostUnmerged);
   report.set_node_id(node_->self());
   report.set_version(version_);
   report.set_uptime_millis(

@@ -152,5 +152,22 @@ TEST_F(ClusterAdminTest, ExplainShowsWhoIsBehind) {
   EXPECT_EQ(silent, 1);
 }
 
+TEST_F(ClusterAdminTest, WhatIsWrittenWithoutAMajorityIsTold) {
+  ASSERT_TRUE(StatusOf(Put("pk")).ok());
+  AdminRequest request;
+  request.mutable_status();
+  cluster_.world().bus().Partition({1});
+  ASSERT_TRUE(StatusOf(Put("pk")).ok());
+  cluster_.world().RunFor(20 * kSecond);
+  AdminResponse response = Ask(request);
+  EXPECT_EQ(response.status().nodes(0).unmerged_keys(), 1u);
+  EXPECT_EQ(response.status().cluster().without_majority(), 8u);
+  cluster_.world().bus().MendAll();
+  cluster_.world().RunFor(60 * kSecond);
+  response = Ask(request);
+  EXPECT_EQ(response.status().nodes(0).unmerged_keys(), 0u);
+  EXPECT_EQ(response.status().cluster().not_whole(), 0u);
+}
+
 }  // namespace
 }  // namespace kvfs::ops

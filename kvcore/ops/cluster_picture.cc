@@ -93,6 +93,13 @@ void WarnOfNode(const NodeStatus& line, const ring::LayoutId& layout, Warnings* 
                       Count(line.suspect_partitions(), "partition") + " from the others",
                   "wait; the other homes of them must be up");
   }
+  if (line.unmerged_keys() > 0) {
+    warnings->Add("unmerged",
+                  Name(line) + " holds " + (line.unmerged_is_more() ? "at least " : "") +
+                      Count(line.unmerged_keys(), "partition key") +
+                      " written without a majority and not merged yet",
+                  "bring enough nodes back; it then happens by itself, within seconds");
+  }
   if (line.capacity_bytes() > 0 &&
       line.available_bytes() < line.capacity_bytes() / kLittleSpacePart) {
     warnings->Add("disk-full", Name(line) + " has little space left",
@@ -174,6 +181,8 @@ void AddReport(const NodeStatus& report, NodeStatus* line) {
   line->set_available_bytes(report.available_bytes());
   line->set_used_bytes(report.used_bytes());
   line->set_pending_hints(report.pending_hints());
+  line->set_unmerged_keys(report.unmerged_keys());
+  line->set_unmerged_is_more(report.unmerged_is_more());
   line->set_read_only(report.read_only());
   line->set_read_only_reason(report.read_only_reason());
   line->set_suspect_partitions(report.suspect_partitions());

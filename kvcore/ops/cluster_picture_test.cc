@@ -107,8 +107,10 @@ TEST_F(ClusterPicture, TroubleThatNodesReport) {
   lines[1].set_read_only(true);
   lines[1].set_available_bytes(9);
   lines[2].set_suspect_partitions(4);
+  lines[2].set_unmerged_keys(1);
   EXPECT_EQ(Kinds(Summarise(layout(), lines)),
-            (std::vector<std::string>{"other-layout", "read-only", "disk-full", "rebuilding"}));
+            (std::vector<std::string>{"other-layout", "read-only", "disk-full", "rebuilding",
+                                      "unmerged"}));
 }
 
 TEST_F(ClusterPicture, WhoHasComeButIsNoMember) {

@@ -94,6 +94,8 @@ json NodeJson(const admin::NodeStatus& node) {
                 {"available_bytes", node.available_bytes()},
                 {"used_bytes", node.used_bytes()},
                 {"pending_hints", node.pending_hints()},
+                {"unmerged_keys", node.unmerged_keys()},
+                {"unmerged_is_more", node.unmerged_is_more()},
                 {"read_only", node.read_only()},
                 {"read_only_reason", node.read_only_reason()},
                 {"suspect_partitions", node.suspect_partitions()},
@@ -135,10 +137,10 @@ std::string ClusterText(const admin::StatusResponse& status) {
                     Count(node.weight()), Count(node.partitions()), Percent(node.partitions(), all),
                     answers ? FormatSize(node.used_bytes()) : "?",
                     answers ? FormatSize(node.capacity_bytes()) : "?",
-                    answers ? Count(node.pending_hints()) : "?"});
+                    answers ? Count(node.unmerged_keys()) : "?"});
   }
   out += FormatTable(
-      {"NODE", "ST", "ZONE", "WEIGHT", "PARTS", "SHARE", "USED", "CAPACITY", "HINTS"}, rows);
+      {"NODE", "ST", "ZONE", "WEIGHT", "PARTS", "SHARE", "USED", "CAPACITY", "UNMERGED"}, rows);
   out += "\n";
   if (cluster.not_whole() == 0) {
     out += "every partition has all its homes\n";
