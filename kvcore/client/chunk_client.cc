@@ -21,9 +21,12 @@ class ChunkClient::Round {
   Round(size_t homes, env::Scheduler* scheduler) : homes_(homes), over_(scheduler) {}
 
   // True: with this one a majority has it, and others have not answered.
-  bool Add(const Result<pb::PutChunkReply>& reply) {
+  bool Add(env::NodeId home, const Result<pb::PutChunkReply>& reply) {
     std::lock_guard lock(mutex_);
     ++answers_;
+    if (reply.ok() && reply->stored()) {
+      holders_.push_back(home);
+    }
     if (!reply.ok()) {
       last_error_ = reply.status();
       has_no_room_ |= reply.status().code() == Code::kNoSpace;
@@ -44,6 +47,10 @@ class ChunkClient::Round {
   bool has_majority() const {
     std::lock_guard lock(mutex_);
     return stored_ >= majority();
+  }
+  std::vector<env::NodeId> holders() const {
+    std::lock_guard lock(mutex_);
+    return holders_;
   }
   bool lacks_bytes() const {
     std::lock_guard lock(mutex_);
@@ -66,6 +73,7 @@ class ChunkClient::Round {
   size_t answers_ = 0;
   size_t stored_ = 0;
   size_t missing_ = 0;
+  std::vector<env::NodeId> holders_;
   bool has_no_room_ = false;
   Status last_error_;
   const env::Completion<bool> over_;
@@ -99,7 +107,7 @@ Task<void> ChunkClient::PutAt(env::NodeId home, std::shared_ptr<const Bytes> bod
   } else if (!reply->ParseFromString(*answer)) {
     reply = Status::InvalidArgument("reply of a peer: cannot be read");
   }
-  if (round->Add(reply)) {
+  if (round->Add(home, reply)) {
     scheduler_->PostAfter(options_.linger_micros, env::Priority::kForeground,
                           [round] { round->Linger(); });
   }
@@ -116,17 +124,47 @@ Task<std::shared_ptr<ChunkClient::Round>> ChunkClient::PutOnce(std::vector<env::
   co_return round;
 }
 
-Task<Status> ChunkClient::PutOne(pb::PutChunkRequest request, int64_t deadline) {
+Task<Status> ChunkClient::Hint(std::vector<env::NodeId> homes, pb::PutChunkRequest request) {
+  request.set_hint(true);
+  request.clear_data();  // they have it
+  request.set_has_data(false);
+  const auto body = std::make_shared<const Bytes>(request.SerializeAsString());
+  Status last = Status::Unavailable("no home keeps the chunk for the others");
+  bool any = false;
+  for (const env::NodeId home : homes) {
+    const auto answer = co_await CallAgain(home, Method::kPutChunk, body, options_.put_micros);
+    pb::PutChunkReply reply;
+    if (answer.ok() && reply.ParseFromString(*answer) && reply.stored()) {
+      any = true;
+    } else if (!answer.ok()) {
+      last = answer.status();
+    }
+  }
+  co_return any ? Status::Ok() : last;
+}
+
+Task<Result<bool>> ChunkClient::PutOne(pb::PutChunkRequest request, int64_t deadline,
+                                       bool available) {
   KVFS_CO_ASSIGN_OR_RETURN(const ChunkId id, replication::ChunkIdOf(request.id()));
-  while (true) {
+  for (int attempt = 0;; ++attempt) {
     auto homes = HomesOf(id);
     Bytes body = request.SerializeAsString();
     const auto round = co_await PutOnce(std::move(homes), std::move(body));
     if (round->has_majority()) {
-      co_return Status::Ok();
+      co_return false;
     }
     if (round->has_no_room()) {
       co_return round->last_error();
+    }
+    // Not at the first attempt: a lost message is no silence.
+    if (available && attempt > 0 && !round->holders().empty()) {
+      Status hinted = co_await Hint(round->holders(), request);
+      if (hinted.ok()) {
+        co_return true;
+      }
+      if (hinted.code() == Code::kNoSpace) {
+        co_return hinted;
+      }
     }
     if (clock_->MonotonicMicros() >= deadline) {
       co_return Status::Unavailable("a majority of the homes of a chunk cannot be reached: " +
@@ -146,13 +184,14 @@ Task<Status> ChunkClient::PutOne(pb::PutChunkRequest request, int64_t deadline) 
   }
 }
 
-Task<Status> ChunkClient::Put(std::vector<ChunkPut> puts, replication::PkState stamp, bool sync,
-                              int64_t deadline) {
+Task<Result<bool>> ChunkClient::Put(std::vector<ChunkPut> puts, replication::PkState stamp,
+                                    bool sync, int64_t deadline, bool available) {
   const std::vector<ChunkDrop> no_drops;
   const std::vector<replication::ChunkChange> changes = replication::GroupByChunk(puts, no_drops);
   Status first;
+  bool degraded = false;
   for (size_t next = 0; next < changes.size() && first.ok();) {
-    std::vector<Task<Status>> window;
+    std::vector<Task<Result<bool>>> window;
     for (uint64_t bytes = 0; next < changes.size() && bytes < options_.window_bytes; ++next) {
       const replication::ChunkChange& change = changes[next];
       pb::PutChunkRequest request;
@@ -167,16 +206,20 @@ Task<Status> ChunkClient::Put(std::vector<ChunkPut> puts, replication::PkState s
         request.set_has_data(true);
       }
       bytes += 1024 + request.data().size();
-      window.push_back(PutOne(std::move(request), deadline));
+      window.push_back(PutOne(std::move(request), deadline, available));
     }
-    for (Task<Status>& task : window) {
-      const Status put = co_await task;
+    for (Task<Result<bool>>& task : window) {
+      const auto put = co_await task;
       if (first.ok()) {
-        first = put;
+        first = put.status();
       }
+      degraded |= put.ok() && *put;
     }
   }
-  co_return first;
+  if (!first.ok()) {
+    co_return first;
+  }
+  co_return degraded;
 }
 
 Task<void> ChunkClient::DropAt(env::NodeId home, std::shared_ptr<const Bytes> body) {

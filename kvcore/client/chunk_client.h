@@ -43,9 +43,10 @@ class ChunkClient {
         tasks_(scheduler) {}
 
   // Every put with this stamp (replication/chunk_home.h). kNotFound: one without bytes, of a chunk
-  // that nobody has. kUnavailable: no majority by `deadline`; some may have happened.
-  Task<Status> Put(std::vector<ChunkPut> puts, replication::PkState stamp, bool sync,
-                   int64_t deadline);
+  // that nobody has. kUnavailable: no majority by `deadline`; some may have happened. `available`:
+  // what fewer homes have is enough, if they see to it that the others get it; true: so it was.
+  Task<Result<bool>> Put(std::vector<ChunkPut> puts, replication::PkState stamp, bool sync,
+                         int64_t deadline, bool available = false);
   // What cannot be reached keeps its references, and the bytes with them.
   Task<void> Drop(std::vector<ChunkDrop> drops, replication::PkState stamp);
   // The whole chunk, verified. kNotFound; kUnavailable; kCorruption: nobody reached has it whole.
@@ -58,7 +59,10 @@ class ChunkClient {
  private:
   class Round;
   std::vector<env::NodeId> HomesOf(const ChunkId& id) const;
-  Task<Status> PutOne(replication::pb::PutChunkRequest request, int64_t deadline);
+  Task<Result<bool>> PutOne(replication::pb::PutChunkRequest request, int64_t deadline,
+                            bool available);
+  // Has homes that have stored it hand it to the others. OK: one of them does.
+  Task<Status> Hint(std::vector<env::NodeId> homes, replication::pb::PutChunkRequest request);
   Task<std::shared_ptr<Round>> PutOnce(std::vector<env::NodeId> homes, Bytes body);
   // Puts and drops may come twice, so where the home has started anew meanwhile, and the first call
   // went to its former life, there is time for a second.

@@ -67,6 +67,8 @@ ClusterClient::ClusterClient(ClusterClientOptions options, Bytes cluster_id, Par
                    parts_.clock, parts_.scheduler),
       chunks_(WithPartitionBits(options.chunks, options.partition_bits), &peers_, &peers_,
               parts_.clock, parts_.scheduler),
+      drops_(WithPartitionBits(options.drops, options.partition_bits), &peers_, &peers_, &chunks_,
+             parts_.clock, parts_.scheduler),
       watcher_(options.watcher, options.partition_bits, session_,
                {.nodes = parts_.nodes,
                 .peers = &peers_,
@@ -97,6 +99,7 @@ void ClusterClient::SetChangeListener(ChangeListener listener) {
 
 Task<void> ClusterClient::Close() {
   co_await tasks_.Drain();
+  co_await drops_.Close();
   co_await watcher_.Close();
   co_await chunks_.Close();
   co_await coordinator_.Close();
@@ -148,9 +151,10 @@ HybridTime ClusterClient::Now() { return hybrid_clock_.Now(parts_.clock->WallNan
 Task<Result<std::optional<Item>>> ClusterClient::ReadCluster(Bytes ck, int64_t deadline,
                                                              bool available) {
   std::vector<Bytes> cks(1, std::move(ck));
-  auto items =
-      co_await coordinator_.Read(kClusterPk, std::move(cks), Left(deadline),
-                                 replication::ReadLevel::kQuorum, available && options_.available);
+  replication::Without without;
+  without.available = available && options_.available;
+  auto items = co_await coordinator_.Read(kClusterPk, std::move(cks), Left(deadline),
+                                          replication::ReadLevel::kQuorum, without);
   if (!items.ok()) {
     co_return items.status();
   }
@@ -158,8 +162,8 @@ Task<Result<std::optional<Item>>> ClusterClient::ReadCluster(Bytes ck, int64_t d
 }
 
 Task<Result<bool>> ClusterClient::IsWhole(Bytes pk) {
-  const Status merged = co_await coordinator_.MergeNow(pk, options_.merge_micros);
-  if (!merged.ok()) {
+  const auto merged = co_await coordinator_.MergeNow(pk, options_.merge_micros);
+  if (!merged.all) {
     co_return false;
   }
   std::vector<Bytes> cks(1, Bytes(1, kAnyCk));
@@ -168,28 +172,28 @@ Task<Result<bool>> ClusterClient::IsWhole(Bytes pk) {
   co_return read.ok();
 }
 
-Task<void> ClusterClient::MergeIfBranched(Bytes pk, int64_t deadline) {
+Task<env::NodeId> ClusterClient::MergeIfBranched(Bytes pk, int64_t deadline) {
   if (!branched_.Has(pk)) {
-    co_return;
+    co_return 0;
   }
-  const Status merged = co_await coordinator_.MergeNow(
+  const auto merged = co_await coordinator_.MergeNow(
       pk, std::max<int64_t>(std::min(Left(deadline), options_.merge_micros), 1));
-  if (!merged.ok()) {
-    co_return;  // no majority yet, and so it is asked for no more than before
+  if (merged.merged) {
+    std::lock_guard lock(ops_mutex_);
+    for (const uint64_t sequence : branched_.Merged(pk)) {
+      open_ops_.erase(sequence);
+    }
   }
-  std::lock_guard lock(ops_mutex_);
-  for (const uint64_t sequence : branched_.Merged(pk)) {
-    open_ops_.erase(sequence);
-  }
+  co_return merged.holder;
 }
 
-Task<Result<pb::ReadReply>> ClusterClient::Query(pb::ReadRequest request, int64_t deadline,
-                                                 bool available) {
+Task<Result<pb::ReadReply>> ClusterClient::Query(pb::ReadRequest request, int64_t deadline) {
   Bytes pk = request.pk();
-  co_await MergeIfBranched(pk, deadline);
-  auto reply =
-      co_await coordinator_.Query(std::move(request), Left(deadline),
-                                  replication::ReadLevel::kQuorum, available && options_.available);
+  replication::Without without;
+  without.available = options_.available;
+  without.first = co_await MergeIfBranched(pk, deadline);
+  auto reply = co_await coordinator_.Query(std::move(request), Left(deadline),
+                                           replication::ReadLevel::kQuorum, without);
   if (reply.ok() && reply->degraded()) {
     branched_.Note(pk);
   }

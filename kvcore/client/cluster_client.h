@@ -17,6 +17,7 @@
 #include "kvcore/client/branched_pks.h"
 #include "kvcore/client/chunk_client.h"
 #include "kvcore/client/client.h"
+#include "kvcore/client/drops.h"
 #include "kvcore/client/guarded_peers.h"
 #include "kvcore/client/intent.h"
 #include "kvcore/client/watcher.h"
@@ -47,6 +48,7 @@ struct ClusterClientOptions {
   membership::PeerHealth::Options health{.failures_to_avoid = 2, .most_retry_micros = 1'000'000};
   replication::CoordinatorOptions coordinator{.read_micros = 1'000'000};
   ChunkClientOptions chunks;
+  DropsOptions drops;
   WatcherOptions watcher;
 };
 
@@ -109,12 +111,11 @@ class ClusterClient final : public Client {
 
   // The coordinator's, that go on without a majority where this client may, and see to it that it
   // reads what it wrote then.
-  Task<Result<ReadReply>> Query(replication::pb::ReadRequest request, int64_t deadline,
-                                bool available = true);
+  Task<Result<ReadReply>> Query(replication::pb::ReadRequest request, int64_t deadline);
   Task<CommitResult> SubmitAs(Txn txn, OpId op, bool sync, int64_t deadline,
                               const Undecided* undecided = nullptr);
-  // What was taken into branches of the pk is merged, if that can be.
-  Task<void> MergeIfBranched(Bytes pk, int64_t deadline);
+  // What was taken into branches of the pk is merged, if that can be; else who holds one, or 0.
+  Task<env::NodeId> MergeIfBranched(Bytes pk, int64_t deadline);
 
   Task<Result<std::optional<Item>>> ReadCluster(Bytes ck, int64_t deadline, bool available);
   // What is asked for as it is when nothing that has happened is still to be written there. The
@@ -157,6 +158,7 @@ class ClusterClient final : public Client {
   GuardedPeers peers_;
   replication::Coordinator coordinator_;
   ChunkClient chunks_;
+  Drops drops_;
   Watcher watcher_;
   // A block of numbers of which nobody else has any.
   struct InodeBlock {

@@ -63,11 +63,14 @@ Task<CommitResult> ClusterClient::Submit(Commit commit) {
     }
     put_stamp = drop_stamp = replication::FromProto(now->state());
   }
+  bool chunks_degraded = false;
   if (!commit.chunks.empty()) {
-    Status put = co_await chunks_.Put(commit.chunks, put_stamp, commit.sync, deadline);
+    const auto put =
+        co_await chunks_.Put(commit.chunks, put_stamp, commit.sync, deadline, options_.available);
     if (!put.ok()) {
-      co_return Failed(std::move(put));
+      co_return Failed(put.status());
     }
+    chunks_degraded = *put;
   }
   if (!commit.chunks.empty() && !commit.sync) {
     has_unsynced_chunks_ = true;
@@ -80,14 +83,24 @@ Task<CommitResult> ClusterClient::Submit(Commit commit) {
     }
   }
   CommitResult result;
+  std::vector<Bytes> pks;
+  for (const Txn& txn : commit.txns) {
+    pks.push_back(txn.pk);
+  }
   if (commit.txns.size() == 1) {
     result = co_await SubmitOne(std::move(commit.txns[0]), commit.sync, deadline);
   } else if (commit.txns.size() > 1) {
     result = co_await SubmitMany(std::move(commit.txns), commit.sync, deadline);
   }
+  result.degraded |= chunks_degraded;
   // Without a majority nothing goes: what the other side has may refer to it.
   if (result.status.ok() && !result.degraded && !commit.drops.empty()) {
-    co_await chunks_.Drop(std::move(commit.drops), drop_stamp);
+    DropJob job;
+    job.pks = std::move(pks);
+    job.states = result.states;
+    job.drops = std::move(commit.drops);
+    job.stamp = drop_stamp;
+    co_await drops_.Do(std::move(job));
   }
   co_return result;
 }
@@ -99,7 +112,7 @@ Task<CommitResult> ClusterClient::SubmitAs(Txn txn, OpId op, bool sync, int64_t 
   replication::Without without;
   without.available = options_.available;
   without.skip_asserts = undecided != nullptr && undecided->beside ? 1 : 0;  // AssertNoIntent
-  co_await MergeIfBranched(pk, deadline);
+  without.first = co_await MergeIfBranched(pk, deadline);
   CommitResult result =
       co_await coordinator_.Submit(std::move(txn), op, true, sync,
                                    std::max<int64_t>(Left(deadline), 1), SettledBelow(), without);

@@ -133,5 +133,216 @@ TEST_F(BranchTest, BothSidesWriteAndBothAreKept) {
   ExpectAllAlike("dir");
 }
 
+TEST_F(BranchTest, AClientReadsWhatItWroteAsSoonAsTheNetworkIsWhole) {
+  Cut({LastHomeOf("dir")});
+  ASSERT_TRUE(Submit(far_, Put("dir", "f", "1")).degraded);
+  Mend();
+  for (int i = 0; i < 20; ++i) {  // whether a majority is reached by now or not
+    EXPECT_EQ(Get(far_, "dir", "f"), "1");
+    RunFor(50);
+  }
+  EXPECT_EQ(Get(near_, "dir", "f"), "1");
+}
+
+TEST_F(BranchTest, WhatWasTakenInSurvivesTheDeathOfTheProcess) {
+  const env::NodeId home = LastHomeOf("dir");
+  Cut({home});
+  ASSERT_TRUE(Submit(far_, Put("dir", "f", "1")).degraded);
+  cluster_.Kill(home - 1);
+  cluster_.Start(home - 1);
+  RunFor(500);
+  ASSERT_TRUE(Submit(far_, Put("dir", "g", "2")).degraded);
+  EXPECT_EQ(Get(far_, "dir", "f"), "1");
+  Mend();
+  RunFor(6000);
+  EXPECT_EQ(Get(near_, "dir", "f"), "1");
+  EXPECT_EQ(Get(near_, "dir", "g"), "2");
+  ExpectAllAlike("dir");
+}
+
+TEST_F(BranchTest, AStrongKeyTakesNothingInWithoutAMajority) {
+  Txn strong = Put("dir", "a", "1");
+  strong.set_strong = true;
+  ASSERT_TRUE(Submit(near_, strong).status.ok());
+  ASSERT_TRUE(Submit(near_, Put("weak", "a", "1")).status.ok());
+  RunFor(500);
+  const env::NodeId home = LastHomeOf("dir");
+  Cut({home});
+  const CommitResult refused = Submit(far_, Put("dir", "a", "2"));
+  EXPECT_TRUE(refused.status.code() == Code::kUnavailable ||
+              refused.status.code() == Code::kOutcomeUnknown)
+      << refused.status.ToString();
+  EXPECT_TRUE(Submit(near_, Put("dir", "b", "2")).status.ok());
+  Mend();
+  RunFor(3000);
+  Txn available = Put("dir", "c", "3");
+  available.set_strong = false;
+  ASSERT_TRUE(Submit(near_, available).status.ok());
+  RunFor(3000);
+  Cut({home});
+  EXPECT_TRUE(Submit(far_, Put("dir", "d", "4")).degraded);
+}
+
+TEST_F(BranchTest, AClientThatWantsAMajorityWaitsForOne) {
+  ClusterClient* const strict = cluster_.AnotherClient(1, SimNodes::ClientOptions(false));
+  Cut({LastHomeOf("dir")});
+  EXPECT_FALSE(Submit(strict, Put("dir", "a", "1")).status.ok());
+  ItemKey key("dir", "a");
+  EXPECT_EQ(cluster_.Run(strict->Get(key)).status().code(), Code::kUnavailable);
+}
+
+TEST_F(BranchTest, ACommitOverSeveralKeysIsWholeOnBothSides) {
+  ASSERT_TRUE(Submit(near_, {Put("p", "a", "0"), Put("q", "a", "0")}).status.ok());
+  Cut({1});
+  const CommitResult far = Submit(far_, {Put("p", "far", "1"), Put("q", "far", "1")});
+  ASSERT_TRUE(far.status.ok()) << far.status.ToString();
+  EXPECT_TRUE(far.degraded);
+  ASSERT_TRUE(Submit(near_, {Put("q", "near", "2"), Put("p", "near", "2")}).status.ok());
+  EXPECT_EQ(Get(far_, "q", "far"), "1");
+  Mend();
+  RunFor(6000);
+  for (const char* pk : {"p", "q"}) {
+    for (ClusterClient* client : {near_, far_}) {
+      EXPECT_EQ(Get(client, pk, "far"), "1");
+      EXPECT_EQ(Get(client, pk, "near"), "2");
+      const auto page = cluster_.Run(client->Scan(pk, "", "", 10));
+      ASSERT_TRUE(page.ok());
+      EXPECT_EQ(page->items.size(), 3u) << pk;  // no intent is left
+    }
+    ExpectAllAlike(pk);
+  }
+}
+
+// The operation that was on its way when the majority went silent: only the primary has it.
+class InFlight : public BranchTest {
+ protected:
+  InFlight() {
+    const auto homes = cluster_.placement().HomesOf(
+        replication::PartitionOf(replication::PlaceOf("dir"), SimNodes::kPartitionBits));
+    primary_ = homes.front();
+    EXPECT_TRUE(Submit(near_, Put("dir", "a", "old")).status.ok());
+    EXPECT_TRUE(Submit(near_, Put("dir", "b", "old")).status.ok());
+    RunFor(500);
+  }
+  env::NodeId primary_ = 0;
+};
+
+TEST_F(InFlight, APutIsThereOnceAndStays) {
+  Cut({primary_});
+  Txn both = Put("dir", "a", "new");
+  both.writes.push_back({Write::Kind::kErase, "b", {}});
+  const CommitResult put = Submit(far_, both);
+  ASSERT_TRUE(put.status.ok()) << put.status.ToString();
+  EXPECT_TRUE(put.degraded);
+  EXPECT_EQ(Get(far_, "dir", "a"), "new");
+  EXPECT_EQ(Get(far_, "dir", "b"), "-");
+  // The others know nothing of it and go on.
+  ASSERT_TRUE(Submit(near_, Put("dir", "c", "near")).status.ok());
+  EXPECT_EQ(Get(near_, "dir", "a"), "old");
+  Mend();
+  RunFor(6000);
+  for (ClusterClient* client : {near_, far_}) {
+    EXPECT_EQ(Get(client, "dir", "a"), "new");
+    EXPECT_EQ(Get(client, "dir", "b"), "-");
+    EXPECT_EQ(Get(client, "dir", "c"), "near");
+  }
+  ExpectAllAlike("dir");
+}
+
+TEST_F(InFlight, WhatAMajorityHasAfterAllIsNotThereTwice) {
+  // The others hear the primary, but it does not hear them: they take it, and it does not know.
+  auto& bus = cluster_.world().bus();
+  Cut({primary_});
+  for (env::NodeId other = 1; other <= 3; ++other) {
+    if (other != primary_) {
+      bus.Mend(primary_, other);
+    }
+  }
+  const CommitResult put = Submit(far_, Put("dir", "a", "new"));
+  ASSERT_TRUE(put.status.ok()) << put.status.ToString();
+  EXPECT_TRUE(put.degraded);
+  EXPECT_EQ(Get(near_, "dir", "a"), "new");  // in the trunk
+  ASSERT_TRUE(Submit(near_, Put("dir", "a", "newer")).status.ok());
+  Mend();
+  RunFor(6000);
+  EXPECT_EQ(Get(near_, "dir", "a"), "newer");  // the branch's copy is no version of its own
+  EXPECT_EQ(Get(far_, "dir", "a"), "newer");
+  ExpectAllAlike("dir");
+}
+
+// ---- chunks and numbers ------------------------------------------------------
+
+class BranchChunkTest : public BranchTest {
+ protected:
+  Commit WithChunk(const Bytes& data, const Bytes& value) {
+    Commit commit;
+    commit.chunks.push_back({Sha256(data), {1, 2, 0, 0}, data});
+    commit.txns.push_back(Put("dir", "file", value));
+    return commit;
+  }
+  size_t HomesWith(const Bytes& data) {
+    size_t count = 0;
+    for (size_t node = 0; node < cluster_.nodes(); ++node) {
+      count += *cluster_.node(node)->store()->Contains(replication::ChunkDataKey(Sha256(data)));
+    }
+    return count;
+  }
+};
+
+TEST_F(BranchChunkTest, IsWrittenReadAndSyncedOnOneSideAndComesToTheOther) {
+  const Bytes data(1000, 'x');
+  Cut({LastHomeOf("dir")});
+  Commit commit = WithChunk(data, "1");
+  commit.sync = true;
+  const CommitResult put = cluster_.Run(far_->Submit(std::move(commit)));
+  ASSERT_TRUE(put.status.ok()) << put.status.ToString();
+  EXPECT_TRUE(put.degraded);
+  EXPECT_EQ(HomesWith(data), 1u);
+  const auto read = cluster_.Run(far_->ReadChunk(Sha256(data), 0, 2000));
+  ASSERT_TRUE(read.ok());
+  EXPECT_EQ(*read, data);
+  Mend();
+  RunFor(8000);
+  EXPECT_EQ(HomesWith(data), 3u);
+  for (size_t node = 0; node < cluster_.nodes(); ++node) {
+    const Bytes hints = replication::NodeLocalKey("chunk-hint");
+    EXPECT_FALSE(cluster_.node(node)->store()->Scan(hints, replication::PrefixEnd(hints))->Valid());
+  }
+}
+
+TEST_F(BranchChunkTest, IsNotDroppedWhileAHomeMayStillShowWhatRefersToIt) {
+  const Bytes data(1000, 'x');
+  ASSERT_TRUE(cluster_.Run(near_->Submit(WithChunk(data, "1"))).status.ok());
+  RunFor(500);
+  const env::NodeId away = LastHomeOf("dir");
+  Cut({away});
+  Commit replace;
+  replace.txns.push_back(Put("dir", "file", "2"));
+  replace.drops.push_back({Sha256(data), {1, 2, 0, 0}});
+  ASSERT_TRUE(cluster_.Run(near_->Submit(std::move(replace))).status.ok());
+  EXPECT_EQ(HomesWith(data), 3u);
+  EXPECT_EQ(Get(far_, "dir", "file"), "1");  // and its chunk is there
+  Mend();
+  EXPECT_EQ(Get(near_, "dir", "file"), "2");
+  RunFor(15000);  // the home is brought up to date, and the drop tried again
+  EXPECT_EQ(HomesWith(data), 0u);
+}
+
+TEST_F(BranchTest, NumbersOfInodesGoOnAndAreNobodyElses) {
+  std::set<uint64_t> numbers;
+  for (ClusterClient* client : {near_, far_}) {
+    numbers.insert(*cluster_.Run(client->AllocateInode()));
+  }
+  RunFor(1000);
+  Cut({1});
+  for (int i = 0; i < 5; ++i) {
+    for (ClusterClient* client : {near_, far_}) {
+      const auto number = cluster_.Run(client->AllocateInode());
+      ASSERT_TRUE(number.ok());
+      EXPECT_TRUE(numbers.insert(*number).second);
+    }
+  }
+}
+
 }  // namespace
 }  // namespace kvfs::node

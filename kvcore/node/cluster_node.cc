@@ -157,8 +157,13 @@ Task<Status> ClusterNode::Start(env::MessageBus* bus) {
   parts.changed = [watch = watch_.get()](const Bytes& pk, const std::vector<Bytes>& cks,
                                          uint64_t session) { watch->Changed(pk, cks, session); };
   primary_ = std::make_unique<replication::ReplicatedPrimary>(primary, parts);
-  chunks_ =
-      std::make_unique<replication::ChunkHome>(storage_epoch, &store_, dots_.get(), env_.scheduler);
+  chunks_ = std::make_unique<replication::ChunkHome>(storage_epoch, &store_, dots_.get(),
+                                                     env_.scheduler, options_.chunks);
+  replication::ChunkHintsOptions hints;
+  hints.self = options_.self;
+  hints.partition_bits = options_.partition_bits;
+  chunk_hints_ = std::make_unique<replication::ChunkHints>(hints, placement_, majority_.get(),
+                                                           chunks_.get(), env_.scheduler);
   replication::BranchesOptions branches = options_.branches;
   branches.self = options_.self;
   branches.partition_bits = options_.partition_bits;
@@ -186,7 +191,9 @@ Task<Status> ClusterNode::Start(env::MessageBus* bus) {
   rebuilder_ = std::make_unique<replication::Rebuilder>(rebuild, placement_, home_.get(),
                                                         rpc_.get(), env_.random, env_.scheduler);
   rebuilder_->Start();
+  primary_->Start();
   branches_->Start();
+  chunk_hints_->Start();
   tasks_.Start(Tidy());
   co_return Status::Ok();
 }
@@ -353,6 +360,7 @@ Task<void> ClusterNode::Stop() {
     Task<void> branches = branches_->Close();
     Task<void> majority = majority_->Close();
     Task<void> anti_entropy = anti_entropy_->Close();
+    Task<void> hints = chunk_hints_->Close();
     co_await rpc_->Close();
     co_await primary;
     co_await rebuilder;
@@ -360,6 +368,7 @@ Task<void> ClusterNode::Stop() {
     co_await majority;
     co_await anti_entropy;
     co_await coordinator_->Close();
+    co_await hints;
   }
   co_await gossip;
   co_await tasks_.Drain();

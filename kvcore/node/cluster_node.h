@@ -21,6 +21,7 @@
 #include "kvcore/node/rpc.h"
 #include "kvcore/node/watch_service.h"
 #include "kvcore/replication/branches.h"
+#include "kvcore/replication/chunk_hints.h"
 #include "kvcore/replication/chunk_home.h"
 #include "kvcore/replication/chunk_repair.h"
 #include "kvcore/replication/coordinator.h"
@@ -43,7 +44,8 @@ struct ClusterNodeOptions {
   replication::HomeOptions home;
   replication::PusherOptions pusher;
   WatchOptions watch;
-  replication::ReachOptions majority;     // when the node goes on without one
+  replication::ReachOptions majority;  // when the node goes on without one
+  replication::ChunkHomeOptions chunks;
   replication::BranchesOptions branches;  // self and partition_bits are set here
   // By which the placement was made. Null: whoever asks is told of no members, and nobody's layout
   // is compared with this one's.
@@ -134,6 +136,7 @@ class ClusterNode {
   std::unique_ptr<replication::Branches> branches_;
   std::unique_ptr<replication::Rebuilder> rebuilder_;
   std::unique_ptr<replication::ChunkHome> chunks_;
+  std::unique_ptr<replication::ChunkHints> chunk_hints_;
   std::unique_ptr<replication::Service> service_;
   std::unique_ptr<replication::StorageService> storage_;
   std::unique_ptr<replication::ChunkRepair> chunk_repair_;

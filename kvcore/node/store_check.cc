@@ -63,7 +63,7 @@ class Checker {
       case KeyKind::kNodeLocal:
         if (parsed.ck != "identity" && parsed.ck != "dots" && parsed.ck != "inodes" &&
             parsed.ck != "lives" && !parsed.ck.starts_with("promise") &&
-            !parsed.ck.starts_with("unsynced")) {
+            !parsed.ck.starts_with("unsynced") && !parsed.ck.starts_with("chunk-hint")) {
           Report("unknown-note", "a note of an unknown name", key);
         }
         break;

@@ -193,19 +193,34 @@ class Merger {
 std::optional<VersionedValue> MergeItem(const std::optional<VersionedValue>& trunk,
                                         const VersionedValue& branch, const BranchCounts& merged,
                                         const SameDots& same) {
+  const std::optional<VersionedValue> own = branch;
+  // Whether the branch holds a copy of what `original` names, or held one and replaced it.
+  const auto copied = [&](const Dot& original, bool is_held) {
+    return std::any_of(same.begin(), same.end(), [&](const auto& entry) {
+      return entry.second == original && Covers(branch.context, entry.first) &&
+             (Find(own, entry.first) != nullptr) == is_held;
+    });
+  };
   VersionedValue counts;
   counts.context = branch.context;
   for (const Sibling& sibling : branch.siblings) {
-    if (const auto other = same.find(sibling.dot); other != same.end()) {
-      // What the trunk has of it is not to go because the branch has seen it.
-      if (const Sibling* const held = Find(trunk, other->second); held != nullptr) {
-        Insert(&counts.siblings, *held);
-      }
-    } else if (!Has(merged, sibling.dot) || Find(trunk, sibling.dot) != nullptr) {
+    if (!same.contains(sibling.dot) && !copied(sibling.dot, false) &&
+        (!Has(merged, sibling.dot) || Find(trunk, sibling.dot) != nullptr)) {
       Insert(&counts.siblings, sibling);
-    }  // else it was taken in before, and deleted or replaced since
+    }  // else it was taken in before, and deleted or replaced since; or it is somebody's copy
   }
-  if (counts.siblings.empty()) {
+  bool changes = !counts.siblings.empty();
+  for (const Sibling& held : trunk.has_value() ? trunk->siblings : std::vector<Sibling>()) {
+    // Of an operation that was carried out twice, the trunk's version goes where a copy of it was
+    // replaced, and else does not go because the branch has seen it.
+    if (copied(held.dot, false)) {
+      counts.context = versioning::Join(counts.context, {held.dot});
+      changes = true;
+    } else if (copied(held.dot, true)) {
+      Insert(&counts.siblings, held);
+    }
+  }
+  if (!changes) {
     return trunk;
   }
   if (!trunk.has_value()) {
@@ -214,7 +229,11 @@ std::optional<VersionedValue> MergeItem(const std::optional<VersionedValue>& tru
   for (const Sibling& sibling : counts.siblings) {
     counts.context = versioning::Join(counts.context, {sibling.dot});
   }
-  return versioning::Merge(*trunk, counts);
+  VersionedValue result = versioning::Merge(*trunk, counts);
+  if (result.siblings.empty()) {
+    return std::nullopt;
+  }
+  return result;
 }
 
 void JoinInto(Branch* branch, const Branch& other) {

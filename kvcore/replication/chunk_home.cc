@@ -62,8 +62,8 @@ Result<std::vector<ChunkRef>> RefsOf(const google::protobuf::RepeatedPtrField<pb
 }
 
 ChunkHome::ChunkHome(uint64_t storage_epoch, LocalStore* store, NumberSource* dots,
-                     env::Scheduler* scheduler)
-    : storage_epoch_(storage_epoch), store_(store), dots_(dots) {
+                     env::Scheduler* scheduler, const ChunkHomeOptions& options)
+    : options_(options), storage_epoch_(storage_epoch), store_(store), dots_(dots) {
   for (size_t i = 0; i < kStripes; ++i) {
     stripes_.push_back(std::make_unique<env::AsyncMutex>(scheduler));
   }
@@ -123,6 +123,13 @@ Task<Result<pb::PutChunkReply>> ChunkHome::Put(pb::PutChunkRequest request) {
       context.one_actor = true;  // whatever else the reference was, it is replaced
       EncodePkState(stamp, &context.reference);
       planned = PlanChunk(context, &items, &change, &writes);
+    }
+    if (planned.ok() && request.hint()) {
+      auto note = NoteHint(change.id, counter);
+      planned = note.status();
+      if (note.ok()) {
+        writes.push_back(std::move(*note));
+      }
     }
     if (planned.ok() && !writes.empty()) {
       const auto applied = store_->Apply(std::move(writes), {.will_sync = request.sync()});

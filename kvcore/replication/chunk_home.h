@@ -11,6 +11,8 @@
 #pragma once
 
 #include <memory>
+#include <mutex>
+#include <optional>
 #include <vector>
 
 #include "kvcore/env/async_mutex.h"
@@ -22,17 +24,37 @@
 
 namespace kvfs::replication {
 
+struct ChunkHomeOptions {
+  // Chunks that are to be handed to homes which miss them. Then those that would need it are
+  // refused (kNoSpace). 1 .. 2^32.
+  uint64_t max_hints = 1u << 18;
+};
+
 class ChunkHome {
  public:
   // `dots` counts the dots of `storage_epoch`.
   ChunkHome(uint64_t storage_epoch, LocalStore* store, NumberSource* dots,
-            env::Scheduler* scheduler);
+            env::Scheduler* scheduler, const ChunkHomeOptions& options = {});
 
   // kInvalidArgument: not a request of ours, or bytes that are not what their name says.
   Task<Result<pb::PutChunkReply>> Put(pb::PutChunkRequest request);
   Task<Status> Drop(pb::DropChunkRequest request);
   // As they lie here; whoever asked checks the hash.
   Task<Result<pb::ReadChunkReply>> Read(ChunkId id);
+  // ---- hints: chunks put where no majority of their homes answered ----------
+
+  struct Hint {
+    ChunkId id{};
+    uint64_t number = 0;  // of its last put
+  };
+  // Behind `after` (all zero: from the first), in order, at most `limit`.
+  Result<std::vector<Hint>> Hints(const ChunkId& after, size_t limit);
+  Result<uint64_t> HintCount();
+  // What to send to the other homes, by stamps. None: nothing refers to the chunk any more.
+  Result<std::vector<pb::PutChunkRequest>> PutsOf(const ChunkId& id);
+  // The other homes have it, unless it was put again since.
+  Task<Status> ForgetHint(Hint hint);
+
   // What is here of a partition, for a home that looks for what it has missed.
   Result<pb::ListChunksReply> List(const pb::ListChunksRequest& request, uint32_t partition_bits);
 
@@ -42,9 +64,15 @@ class ChunkHome {
   Result<std::vector<ChunkRef>> WithoutLater(const ChunkId& id, const std::vector<ChunkRef>& refs,
                                              const PkState& stamp, bool or_equal);
 
+  // The write that notes one, if there is room.
+  Result<StoreWrite> NoteHint(const ChunkId& id, uint64_t number);
+
+  const ChunkHomeOptions options_;
   const uint64_t storage_epoch_;
   LocalStore* const store_;
   NumberSource* const dots_;
+  std::mutex hints_mutex_;              // guards the next
+  std::optional<uint64_t> hint_count_;  // counted when first asked for; no less than there are
   std::vector<std::unique_ptr<env::AsyncMutex>> stripes_;
 };
 

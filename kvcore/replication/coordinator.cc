@@ -12,6 +12,11 @@
 
 namespace kvfs::replication {
 
+namespace {
+// How often who holds a branch is asked before anybody else is.
+constexpr int kAttemptsAtFirst = 10;
+}  // namespace
+
 // One read of all homes, shared by whoever waits and those that bring the answers.
 struct Coordinator::Reading {
   Reading(std::vector<env::NodeId> homes, ReadLevel level, env::Scheduler* scheduler)
@@ -41,6 +46,9 @@ struct Coordinator::Sweep {
   size_t homes = 0;
   env::NodeId home = 0;      // whom this request is for
   bool is_degraded = false;  // this request
+  // Somebody may have taken it into a branch, and not have been heard.
+  bool may_be_in_branch = false;
+  bool is_refused = false;  // by a majority, though it may be in a branch
   // Of this round over all homes: who said that they reach no majority, and whether anybody said
   // anything else.
   std::vector<env::NodeId> without;
@@ -58,12 +66,21 @@ bool Coordinator::Took(const Result<Bytes>& answer, Sweep* sweep, CommitResult* 
     // Not carried out: the next attempt is still the first.
     if (reply.status().code() != Code::kUnavailable) {
       sweep->may_have_happened = true;
+      sweep->may_be_in_branch |= sweep->is_degraded;
       ++sweep->attempt;
     }
     return false;
   }
   if (reply->decided()) {
     const pb::Outcome& outcome = reply->outcome();
+    if (outcome.conflict() && sweep->may_be_in_branch) {
+      // The branch is still to be merged, and then it will have happened.
+      result->status = Status(Code::kOutcomeUnknown, "refused, but perhaps taken in elsewhere");
+      sweep->may_have_happened = true;
+      sweep->others = true;
+      sweep->is_refused = true;
+      return false;
+    }
     if (outcome.conflict()) {
       result->status = Status::Conflict("an assert did not hold");
       result->failed_assert = outcome.failed_assert();
@@ -93,6 +110,24 @@ bool Coordinator::Took(const Result<Bytes>& answer, Sweep* sweep, CommitResult* 
   return false;
 }
 
+Task<env::NodeId> Coordinator::HolderOf(Bytes pk) {
+  co_await env::SleepFor(scheduler_, options_.retry_micros);
+  const Merged merged = co_await MergeNow(std::move(pk), options_.attempt_micros);
+  co_return merged.holder;
+}
+
+Task<bool> Coordinator::TookDegraded(env::NodeId home, pb::SubmitRequest request, int64_t left,
+                                     Sweep* sweep, CommitResult* result) {
+  request.set_degraded(true);
+  Bytes body = request.SerializeAsString();
+  const auto taken = co_await peers_->Call(home, Method::kSubmit, std::move(body),
+                                           std::min(options_.degraded_micros, left));
+  sweep->is_degraded = true;
+  const bool took = Took(taken, sweep, result);
+  sweep->is_degraded = false;
+  co_return took;
+}
+
 Task<CommitResult> Coordinator::Submit(Txn txn, OpId op, bool first_attempt, bool sync,
                                        int64_t timeout_micros, uint64_t settled, Without without) {
   CommitResult result;
@@ -102,8 +137,22 @@ Task<CommitResult> Coordinator::Submit(Txn txn, OpId op, bool first_attempt, boo
   Sweep sweep;
   sweep.attempt = first_attempt ? 1 : 2;
   sweep.may_have_happened = !first_attempt;
+  sweep.may_be_in_branch = !first_attempt && without.available;
   sweep.homes = homes.size();
   result.status = Status::Unavailable("no home of the partition was asked");
+  env::NodeId first = without.available ? without.first : 0;
+  for (int attempt = 0; first != 0 && attempt < kAttemptsAtFirst; ++attempt) {
+    pb::SubmitRequest degraded = ToProto(txn, op, sweep.attempt, sync);
+    degraded.set_settled(settled);
+    degraded.set_skip_when_degraded(without.skip_asserts);
+    const bool took =
+        co_await TookDegraded(first, std::move(degraded), timeout_micros, &sweep, &result);
+    if (took) {
+      co_return result;
+    }
+    sweep.others = false;
+    first = co_await HolderOf(txn.pk);  // it may reach a majority by now, and merge
+  }
   for (size_t turn = 0;; ++turn) {
     int64_t left = deadline - clock_->MonotonicMicros();
     if (left > 0 && turn > 0 && turn % homes.size() == 0) {
@@ -112,16 +161,12 @@ Task<CommitResult> Coordinator::Submit(Txn txn, OpId op, bool first_attempt, boo
       if (without.available && !sweep.others && !sweep.without.empty()) {
         pb::SubmitRequest degraded = ToProto(txn, op, sweep.attempt, sync);
         degraded.set_settled(settled);
-        degraded.set_degraded(true);
         degraded.set_skip_when_degraded(without.skip_asserts);
-        Bytes body = degraded.SerializeAsString();
-        const auto taken = co_await peers_->Call(sweep.without[0], Method::kSubmit, std::move(body),
-                                                 std::min(options_.degraded_micros, left));
-        sweep.is_degraded = true;
-        if (Took(taken, &sweep, &result)) {
+        const bool took =
+            co_await TookDegraded(sweep.without[0], std::move(degraded), left, &sweep, &result);
+        if (took) {
           co_return result;
         }
-        sweep.is_degraded = false;
         left = deadline - clock_->MonotonicMicros();
       }
       sweep.without.clear();
@@ -143,6 +188,13 @@ Task<CommitResult> Coordinator::Submit(Txn txn, OpId op, bool first_attempt, boo
     ++sweep.asked;
     if (Took(answer, &sweep, &result)) {
       co_return result;
+    }
+    left = deadline - clock_->MonotonicMicros();
+    if (sweep.is_refused && left > 0) {
+      // Once no home holds a branch, what a majority says is all there is to say.
+      sweep.is_refused = false;
+      const Merged merged = co_await MergeNow(txn.pk, std::min(left, options_.attempt_micros));
+      sweep.may_be_in_branch = !merged.all;
     }
   }
   if (sweep.may_have_happened) {
@@ -268,48 +320,64 @@ Result<std::vector<std::optional<Item>>> ItemsOf(const pb::ReadReply& reply,
 
 Task<Result<std::vector<std::optional<Item>>>> Coordinator::Read(Bytes pk, std::vector<Bytes> cks,
                                                                  int64_t timeout_micros,
-                                                                 ReadLevel level, bool available) {
+                                                                 ReadLevel level, Without without) {
   pb::ReadRequest request;
   request.set_pk(std::move(pk));
   for (const Bytes& ck : cks) {
     request.add_cks(ck);
   }
-  const auto reply = co_await Query(std::move(request), timeout_micros, level, available);
+  const auto reply = co_await Query(std::move(request), timeout_micros, level, without);
   if (!reply.ok()) {
     co_return reply.status();
   }
   co_return ItemsOf(*reply, cks);
 }
 
+Task<Result<pb::ReadReply>> Coordinator::ReadDegraded(env::NodeId home, pb::ReadRequest request,
+                                                      int64_t timeout_micros) {
+  request.set_degraded(true);
+  Bytes body = request.SerializeAsString();
+  const auto answer = co_await peers_->Call(home, Method::kRead, std::move(body),
+                                            std::min(options_.degraded_micros, timeout_micros));
+  if (!answer.ok()) {
+    co_return Status::Unavailable(answer.status().message());
+  }
+  auto reply = Parse<pb::ReadReply>(*answer);
+  if (reply.ok() && !reply->ok()) {
+    co_return Status(static_cast<Code>(reply->code()), reply->message());
+  }
+  co_return reply;
+}
+
 Task<Result<pb::ReadReply>> Coordinator::Query(pb::ReadRequest request, int64_t timeout_micros,
-                                               ReadLevel level, bool available) {
+                                               ReadLevel level, Without without) {
   const std::vector<env::NodeId> homes =
       placement_->HomesOf(PartitionOf(PlaceOf(request.pk()), options_.partition_bits));
   const int64_t deadline = clock_->MonotonicMicros() + timeout_micros;
   Status last = Status::Unavailable("a majority of the homes cannot be reached");
   // Of this round over all homes: who said that they reach no majority, and whether anybody said
   // anything else.
-  std::vector<env::NodeId> without;
+  std::vector<env::NodeId> silent;
   bool others = false;
+  env::NodeId first = without.available ? without.first : 0;
+  for (int attempt = 0; first != 0 && attempt < kAttemptsAtFirst; ++attempt) {
+    auto reply = co_await ReadDegraded(first, request, timeout_micros);
+    if (reply.ok()) {
+      co_return reply;
+    }
+    first = co_await HolderOf(request.pk());  // it may reach a majority by now, and merge
+  }
   for (size_t turn = 0;; ++turn) {
     if (turn % homes.size() == 0) {
-      if (available && level != ReadLevel::kAll && !others && !without.empty()) {
-        pb::ReadRequest degraded = request;
-        degraded.set_degraded(true);
-        Bytes body = degraded.SerializeAsString();
-        const int64_t time = deadline - clock_->MonotonicMicros();
-        const auto answer =
-            co_await peers_->Call(without[0], Method::kRead, std::move(body),
-                                  std::min(options_.degraded_micros, std::max<int64_t>(time, 1)));
-        auto reply =
-            answer.ok() ? Parse<pb::ReadReply>(*answer) : Result<pb::ReadReply>(answer.status());
-        if (reply.ok() && reply->ok()) {
+      if (without.available && level != ReadLevel::kAll && !others && !silent.empty()) {
+        const int64_t time = std::max<int64_t>(deadline - clock_->MonotonicMicros(), 1);
+        auto reply = co_await ReadDegraded(silent[0], request, time);
+        if (reply.ok()) {
           co_return reply;
         }
-        last = reply.ok() ? Status(static_cast<Code>(reply->code()), reply->message())
-                          : Status::Unavailable(reply.status().message());
+        last = reply.status();
       }
-      without.clear();
+      silent.clear();
       others = false;
       // Again: for all homes to agree, what the primary settles has to reach them.
       if (turn == 0 || level != ReadLevel::kQuorum) {
@@ -342,7 +410,7 @@ Task<Result<pb::ReadReply>> Coordinator::Query(pb::ReadRequest request, int64_t 
     }
     auto reply = Parse<pb::ReadReply>(*answer);
     if (reply.ok() && reply->no_majority()) {
-      without.push_back(home);
+      silent.push_back(home);
     } else {
       others = true;
     }
@@ -379,25 +447,28 @@ Task<Result<pb::MergeReply>> Coordinator::MergeAt(env::NodeId home, Bytes pk,
   co_return Parse<pb::MergeReply>(*answer);
 }
 
-Task<Status> Coordinator::MergeNow(Bytes pk, int64_t timeout_micros) {
+Task<Coordinator::Merged> Coordinator::MergeNow(Bytes pk, int64_t timeout_micros) {
   const std::vector<env::NodeId> homes =
       placement_->HomesOf(PartitionOf(PlaceOf(pk), options_.partition_bits));
   std::vector<Task<Result<pb::MergeReply>>> merging;
   for (const env::NodeId home : homes) {
     merging.push_back(MergeAt(home, pk, timeout_micros));
   }
-  bool any = false;
-  Status refused;
-  for (auto& one : merging) {
+  Merged result;
+  size_t answers = 0;
+  for (size_t i = 0; i < merging.size(); ++i) {
+    auto& one = merging[i];
     const auto reply = co_await one;
+    answers += reply.ok() ? 1 : 0;
     if (reply.ok() && reply->merged()) {
-      any = true;
-    } else if (reply.ok()) {
-      refused = Status::Unavailable(reply->message());
+      result.merged = true;
+    } else if (reply.ok() && result.holder == 0) {
+      result.holder = homes[i];
     }
   }
-  co_return refused.ok() && !any ? Status::Unavailable("no home of the partition answers")
-                                 : refused;
+  result.merged = result.merged && result.holder == 0;
+  result.all = result.merged && answers == homes.size();
+  co_return result;
 }
 
 }  // namespace kvfs::replication

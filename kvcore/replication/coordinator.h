@@ -32,8 +32,11 @@ struct CoordinatorOptions {
 
 // What may be done where no majority answers.
 struct Without {
-  bool available = false;     // have it taken in by a home that reaches no majority
+  bool available = false;     // have it done by a home that reaches no majority
   uint32_t skip_asserts = 0;  // so many of the first need not hold then
+  // Who has taken in earlier what the client must see, and cannot merge it yet; 0: nobody. Asked
+  // before a majority is.
+  env::NodeId first = 0;
 };
 
 class Coordinator {
@@ -53,15 +56,20 @@ class Coordinator {
   Task<Result<std::vector<std::optional<Item>>>> Read(Bytes pk, std::vector<Bytes> cks,
                                                       int64_t timeout_micros,
                                                       ReadLevel level = ReadLevel::kQuorum,
-                                                      bool available = false);
-  // The same for items, outcomes and ranges, as they are stored. The reply is ok(). `available`: if
-  // no majority answers, what one home and its branch have; then it is degraded().
+                                                      Without without = {});
+  // The same for items, outcomes and ranges, as they are stored. The reply is ok(). If no majority
+  // answers, and where that is available, what one home and its branch have; then it is
+  // degraded().
   Task<Result<pb::ReadReply>> Query(pb::ReadRequest request, int64_t timeout_micros,
-                                    ReadLevel level = ReadLevel::kQuorum, bool available = false);
+                                    ReadLevel level = ReadLevel::kQuorum, Without without = {});
 
-  // Has the homes that can be reached merge what they took into branches of the pk. OK: none of
-  // those that answer holds one any more.
-  Task<Status> MergeNow(Bytes pk, int64_t timeout_micros);
+  struct Merged {
+    bool merged = false;     // none of those that answer holds one any more
+    bool all = false;        // and all homes have answered
+    env::NodeId holder = 0;  // one that still does; 0: none has said so
+  };
+  // Has the homes that can be reached merge what they took into branches of the pk.
+  Task<Merged> MergeNow(Bytes pk, int64_t timeout_micros);
 
   // Returns when nothing runs. No call may come afterwards.
   Task<void> Close() { return tasks_.Drain(); }
@@ -71,6 +79,13 @@ class Coordinator {
   struct Sweep;
   // What became of one request for a decision. True: that is all.
   bool Took(const Result<Bytes>& answer, Sweep* sweep, CommitResult* result) const;
+  // Who still holds a branch of the pk after a moment, though it was asked to merge it; 0: nobody.
+  Task<env::NodeId> HolderOf(Bytes pk);
+  // The same, having asked `home` to do it without a majority.
+  Task<bool> TookDegraded(env::NodeId home, pb::SubmitRequest request, int64_t left, Sweep* sweep,
+                          CommitResult* result);
+  Task<Result<pb::ReadReply>> ReadDegraded(env::NodeId home, pb::ReadRequest request,
+                                           int64_t timeout_micros);
   Task<Result<pb::MergeReply>> MergeAt(env::NodeId home, Bytes pk, int64_t timeout_micros);
   void Start(std::vector<ReadRound::Ask> asks, std::shared_ptr<Reading> reading);
   Task<void> ReadFrom(ReadRound::Ask ask, std::shared_ptr<Reading> reading);

@@ -29,12 +29,13 @@ std::vector<Tail::Entry> Tail::Behind(const PkState& state) const {
 }
 
 Pusher::Pusher(const PusherOptions& options, env::NodeId self, Peers* peers,
-               env::Scheduler* scheduler, Denied denied)
+               env::Scheduler* scheduler, Denied denied, Missed missed)
     : options_(options),
       self_(self),
       peers_(peers),
       scheduler_(scheduler),
       denied_(std::move(denied)),
+      missed_(std::move(missed)),
       tasks_(scheduler) {}
 
 Task<Result<pb::HomeReply>> Pusher::Call(env::NodeId home, Method method, Bytes body,
@@ -117,6 +118,9 @@ Task<void> Pusher::PushTo(env::NodeId home, Reign reign, Tail::Entry entry,
     if (!round->IsDecided()) {
       co_await env::SleepFor(scheduler_, options_.retry_micros);
     }
+  }
+  if (missed_) {
+    missed_(home, entry->pk());
   }
 }
 

@@ -51,9 +51,11 @@ class Pusher {
   // A home has promised a higher epoch; told whenever that is learnt, also when a majority has
   // answered already: such a home takes nothing more under the old one.
   using Denied = std::function<void(const Reign& reign, const Epoch& promised)>;
+  // A majority has a transaction of the pk, and this home did not take it in time.
+  using Missed = std::function<void(env::NodeId home, const Bytes& pk)>;
 
   Pusher(const PusherOptions& options, env::NodeId self, Peers* peers, env::Scheduler* scheduler,
-         Denied denied);
+         Denied denied, Missed missed = {});
 
   // One question, once to each home. Every answer that is no HomeReply is a failure.
   Task<Quorum::Verdict> Ask(std::vector<env::NodeId> homes, Reign reign, Method method, Bytes body,
@@ -82,6 +84,7 @@ class Pusher {
   Peers* const peers_;
   env::Scheduler* const scheduler_;
   const Denied denied_;
+  const Missed missed_;
   std::mutex mutex_;  // guards the three below
   bool closing_ = false;
   uint64_t last_push_ = 0;

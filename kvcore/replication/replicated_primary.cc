@@ -82,8 +82,12 @@ struct ReplicatedPrimary::Partition {
 ReplicatedPrimary::ReplicatedPrimary(const ReplicatedPrimaryOptions& options, const Parts& parts)
     : options_(options),
       parts_(parts),
-      pusher_(options.pusher, options.self, parts.peers, parts.scheduler,
-              [this](const Reign& reign, const Epoch& promised) { EndReign(reign, promised); }) {
+      lagging_(options.max_hints),
+      pusher_(
+          options.pusher, options.self, parts.peers, parts.scheduler,
+          [this](const Reign& reign, const Epoch& promised) { EndReign(reign, promised); },
+          [this](env::NodeId home, const Bytes& pk) { lagging_.Missed(home, pk); }),
+      tasks_(parts.scheduler) {
   const size_t count = size_t{1} << options.partition_bits;
   for (size_t i = 0; i < count; ++i) {
     partitions_.push_back(std::make_unique<Partition>(parts.scheduler));
@@ -95,6 +99,7 @@ ReplicatedPrimary::~ReplicatedPrimary() = default;
 Task<void> ReplicatedPrimary::Close() {
   closing_ = true;
   co_await pusher_.Close();
+  co_await tasks_.Drain();
 }
 
 // ---- reigns ----------------------------------------------------------------
@@ -103,6 +108,12 @@ bool ReplicatedPrimary::Reigns(const Reign& reign) {
   Partition& here = *partitions_[reign.partition];
   std::lock_guard lock(here.mutex);
   return here.reign == reign.epoch;
+}
+
+bool ReplicatedPrimary::HasReign(uint32_t partition) {
+  Partition& here = *partitions_[partition];
+  std::lock_guard lock(here.mutex);
+  return here.reign.has_value();
 }
 
 void ReplicatedPrimary::EndReign(const Reign& reign, const Epoch& promised) {
@@ -438,14 +449,37 @@ Task<pb::ReadReply> ReplicatedPrimary::Read(pb::ReadRequest request) {
   co_return std::move(*read);
 }
 
-Task<void> ReplicatedPrimary::Repair(Bytes pk) {
-  const uint32_t partition = PartitionOf(PlaceOf(pk), options_.partition_bits);
-  {
-    Partition& here = *partitions_[partition];
-    std::lock_guard lock(here.mutex);
-    if (!here.reign.has_value()) {
+Task<void> ReplicatedPrimary::RepairLagging() {
+  constexpr int64_t kLook = 100'000;
+  constexpr size_t kAtOnce = 64;
+  while (true) {
+    for (int64_t left = options_.hints_every_micros; left > 0 && !closing_; left -= kLook) {
+      co_await env::SleepFor(parts_.scheduler, std::min(left, kLook));
+    }
+    if (closing_) {
       co_return;
     }
+    for (const auto& [home, count] : lagging_.Counts()) {
+      pb::ListRequest is_there;
+      is_there.set_promised_only(true);
+      Bytes body = is_there.SerializeAsString();
+      const auto answer = co_await parts_.peers->Call(home, Method::kList, std::move(body),
+                                                      options_.pusher.call_timeout_micros);
+      for (const Bytes& pk : answer.ok() ? lagging_.Take(home, kAtOnce) : std::vector<Bytes>()) {
+        Bytes copy = pk;
+        co_await Repair(std::move(copy));
+        if (!HasReign(PartitionOf(PlaceOf(pk), options_.partition_bits))) {
+          lagging_.Missed(home, pk);  // it had promised a higher epoch: once more, under a new one
+        }
+      }
+    }
+  }
+}
+
+Task<void> ReplicatedPrimary::Repair(Bytes pk) {
+  const uint32_t partition = PartitionOf(PlaceOf(pk), options_.partition_bits);
+  if (!HasReign(partition) && parts_.placement->HomesOf(partition).front() != options_.self) {
+    co_return;
   }
   Bytes copy = pk;
   auto hold = co_await LockSettled(std::move(copy));

@@ -18,6 +18,7 @@
 #include "kvcore/env/async_mutex.h"
 #include "kvcore/env/clock.h"
 #include "kvcore/replication/home.h"
+#include "kvcore/replication/lagging.h"
 #include "kvcore/replication/majority_watch.h"
 #include "kvcore/replication/number_source.h"
 #include "kvcore/replication/outcome.h"
@@ -35,8 +36,10 @@ struct ReplicatedPrimaryOptions {
   PusherOptions pusher;
   uint64_t max_branch_bytes = 32u << 20;  // of a pk's branch that is merged, as at homes
   int64_t page_timeout_micros = 1'000'000;
-  int max_waiting = 64;      // for one pk; more are told kBusy
-  size_t max_keys = 65'536;  // remembered as settled, of each partition
+  size_t max_hints = 100'000;              // keys that a home has missed something of; of each home
+  int64_t hints_every_micros = 1'000'000;  // between two looks at whether it answers again
+  int max_waiting = 64;                    // for one pk; more are told kBusy
+  size_t max_keys = 65'536;                // remembered as settled, of each partition
 };
 
 class ReplicatedPrimary {
@@ -68,8 +71,14 @@ class ReplicatedPrimary {
   // Merges the branch that `from` holds of a pk into its trunk (merging.cc).
   Task<pb::MergeReply> Merge(Bytes pk, env::NodeId from);
 
-  // Brings homes that lag behind with the pk up to date, if this node reigns over it.
+  // Brings homes that lag behind with the pk up to date, if this node reigns over it, or is the
+  // one that should.
   Task<void> Repair(Bytes pk);
+
+  // From now on homes that missed something are brought up to date when they answer again.
+  void Start() { tasks_.Start(RepairLagging()); }
+  // Of how many keys which homes have missed something.
+  std::map<env::NodeId, size_t> Hints() const { return lagging_.Counts(); }
 
   // Everything that waits is answered kUnavailable or left unknown; returns when nothing runs.
   Task<void> Close();
@@ -85,11 +94,13 @@ class ReplicatedPrimary {
     Reign reign;
   };
 
+  Task<void> RepairLagging();
   bool KnowsOfNoMajority(ByteView pk);
   Task<Result<PkState>> MergeHeld(const Hold& hold, Bytes pk, const Branch& branch);
   Task<Result<Hold>> LockSettled(Bytes pk);
   Task<Result<Epoch>> EnsureReign(uint32_t partition);
   bool Reigns(const Reign& reign);
+  bool HasReign(uint32_t partition);
   // Somebody has promised a higher epoch than the reign's.
   void EndReign(const Reign& reign, const Epoch& promised);
   std::shared_ptr<Key> KeyOf(uint32_t partition, const Bytes& pk);
@@ -107,9 +118,11 @@ class ReplicatedPrimary {
 
   const ReplicatedPrimaryOptions options_;
   const Parts parts_;
+  Lagging lagging_;
   Pusher pusher_;
   std::vector<std::unique_ptr<Partition>> partitions_;
   std::atomic<bool> closing_{false};
+  env::TaskSet tasks_;
 };
 
 }  // namespace kvfs::replication

@@ -129,8 +129,17 @@ class Node {
     } else {
       (void)env_.Await(service_.Handle(2, method, Bytes(part.body))).ok();
     }
+    if (method == Method::kSubmit) {
+      auto request = replication::Parse<replication::pb::SubmitRequest>(part.body);
+      if (request.ok() && request->degraded()) {
+        (void)env_.Await(home_.TakeIn(std::move(*request), 9, 1)).ok();
+      }
+    }
     TryReadAnswers(part.body);
     TryParse<replication::pb::HomeReply>(part.body);
+    TryParse<replication::pb::BranchReply>(part.body);
+    TryParse<replication::pb::BranchPageReply>(part.body);
+    TryParse<replication::pb::MergeReply>(part.body);
     TryParse<replication::pb::PageReply>(part.body);
     TryParse<replication::pb::ListReply>(part.body);
     TryParse<replication::pb::SubmitReply>(part.body);

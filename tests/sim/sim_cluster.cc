@@ -42,8 +42,10 @@ struct SimCluster::Node {
   std::unique_ptr<replication::NumberSource> lives;
   versioning::HybridClock hybrid_clock{60'000};
   std::unique_ptr<node::Rpc> rpc;
+  std::unique_ptr<replication::MajorityWatch> watch;
   std::unique_ptr<replication::Home> home;
   std::unique_ptr<replication::ReplicatedPrimary> primary;
+  std::unique_ptr<replication::Branches> branches;
   std::unique_ptr<replication::Service> service;
   std::unique_ptr<replication::Rebuilder> rebuilder;
   std::unique_ptr<env::TaskSet> loops;
@@ -160,11 +162,18 @@ Task<bool> SimCluster::Open(size_t number, Node* node) {
     co_return false;
   }
   node->rpc = std::make_unique<node::Rpc>(env, id, Must(std::move(rpc_life)));
+  // Soon, so that it happens often.
+  node->watch = std::make_unique<replication::MajorityWatch>(
+      replication::MajorityWatchOptions{
+          .self = id,
+          .reach = {.degrade_after_micros = 300'000, .retry_micros = 100'000},
+          .ask_micros = 100'000},
+      this, node->rpc.get(), env.clock, env.scheduler);
   node->home = std::make_unique<replication::Home>(
       replication::HomeOptions{.partition_bits = kPartitionBits,
                                .page_bytes = 200,
                                .boot_id = std::to_string(losses_of_power_[number])},
-      node->store.get(), node->rpc.get(), env.scheduler);
+      node->store.get(), node->watch.get(), env.scheduler);
   replication::ReplicatedPrimaryOptions options;
   options.self = id;
   options.partition_bits = kPartitionBits;
@@ -174,13 +183,29 @@ Task<bool> SimCluster::Open(size_t number, Node* node) {
   node->primary = std::make_unique<replication::ReplicatedPrimary>(
       options, replication::ReplicatedPrimary::Parts{.placement = this,
                                                      .home = node->home.get(),
-                                                     .peers = node->rpc.get(),
+                                                     .peers = node->watch.get(),
+                                                     .watch = node->watch.get(),
                                                      .store = node->store.get(),
                                                      .dots = node->dots.get(),
                                                      .hybrid_clock = &node->hybrid_clock,
                                                      .clock = env.clock,
                                                      .scheduler = env.scheduler});
-  node->service = std::make_unique<replication::Service>(node->home.get(), node->primary.get());
+  node->branches = std::make_unique<replication::Branches>(
+      replication::BranchesOptions{.self = id,
+                                   .partition_bits = kPartitionBits,
+                                   .push_micros = 100'000,
+                                   .install_micros = 300'000,
+                                   .merge_micros = 1'000'000,
+                                   .merge_every_micros = 200'000},
+      replication::Branches::Parts{.placement = this,
+                                   .home = node->home.get(),
+                                   .watch = node->watch.get(),
+                                   .random = env.random,
+                                   .hybrid_clock = &node->hybrid_clock,
+                                   .clock = env.clock,
+                                   .scheduler = env.scheduler});
+  node->service = std::make_unique<replication::Service>(node->home.get(), node->primary.get(),
+                                                         node->branches.get());
   replication::Service* const service = node->service.get();
   node->rpc->Start([service](env::NodeId from, node::Rpc::Method method, Bytes body) {
     return service->Handle(from, method, std::move(body));
@@ -189,6 +214,8 @@ Task<bool> SimCluster::Open(size_t number, Node* node) {
       replication::RebuilderOptions{.self = id}, this, node->home.get(), node->rpc.get(),
       env.random, env.scheduler);
   node->rebuilder->Start();
+  node->primary->Start();
+  node->branches->Start();
   node->loops = std::make_unique<env::TaskSet>(env.scheduler);
   node->loops->Start(TidyNowAndThen(node, env.scheduler));
   co_return true;
@@ -214,6 +241,8 @@ void SimCluster::Killed(size_t number) {
   dead.node->closing = true;
   dead.closing.push_back(dead.node->primary->Close());
   dead.closing.push_back(dead.node->rebuilder->Close());
+  dead.closing.push_back(dead.node->branches->Close());
+  dead.closing.push_back(dead.node->watch->Close());
   dead.closing.push_back(dead.node->rpc->Close());
   dead.closing.push_back(dead.node->loops->Drain());
 }
@@ -255,6 +284,12 @@ void SimCluster::Bury() {
     }
     dead.node.reset();
     return true;
+  });
+}
+
+bool SimCluster::NothingBranched() {
+  return std::all_of(nodes_.begin(), nodes_.end(), [](const auto& node) {
+    return node == nullptr || Must(node->home->BranchedPks({}, 1)).empty();
   });
 }
 

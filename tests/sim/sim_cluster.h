@@ -11,6 +11,7 @@
 #include "kvcore/env/task_set.h"
 #include "kvcore/node/engine_local_store.h"
 #include "kvcore/node/rpc.h"
+#include "kvcore/replication/branches.h"
 #include "kvcore/replication/coordinator.h"
 #include "kvcore/replication/rebuilder.h"
 #include "kvcore/replication/replicated_primary.h"
@@ -52,6 +53,8 @@ class SimCluster final : public replication::Placement {
   void Start(size_t node);
   // Destroys dead nodes in which nothing runs any more. Not from within a task.
   void Bury();
+  // Nothing that was taken in without a majority is still to be merged.
+  bool NothingBranched();
   // Of one pk, the whole range as it lies on a node.
   std::map<Bytes, Bytes> Contents(int node, ByteView pk);
 

@@ -10,6 +10,7 @@
 #include <cstdlib>
 #include <string>
 
+#include "tests/sim/available_sets.h"
 #include "tests/sim/counters.h"
 #include "tests/sim/registers.h"
 #include "tests/sim/sets.h"
@@ -48,13 +49,14 @@ class SeedsTest : public ::testing::Test {
   void TestBody() override {
     const auto began = std::chrono::steady_clock::now();
     size_t operations = 0;
+    size_t degraded = 0;
     int faults[env::sim::kFaultKindCount] = {};
     for (uint64_t seed = run_.first; seed <= run_.last && !HasFailure(); ++seed) {
-      RunSeed(seed, &operations, faults);
+      RunSeed(seed, &operations, &degraded, faults);
     }
     const std::chrono::duration<double> took = std::chrono::steady_clock::now() - began;
-    std::printf("%llu seeds, %zu operations, %.1f seeds per second;",
-                static_cast<unsigned long long>(run_.last - run_.first + 1), operations,
+    std::printf("%llu seeds, %zu operations (%zu degraded), %.1f seeds per second;",
+                static_cast<unsigned long long>(run_.last - run_.first + 1), operations, degraded,
                 static_cast<double>(run_.last - run_.first + 1) / took.count());
     for (int kind = 0; kind < env::sim::kFaultKindCount; ++kind) {
       const std::string name(FaultKindName(static_cast<env::sim::FaultKind>(kind)));
@@ -64,7 +66,7 @@ class SeedsTest : public ::testing::Test {
   }
 
  private:
-  void RunSeed(uint64_t seed, size_t* operations, int* faults) {
+  void RunSeed(uint64_t seed, size_t* operations, size_t* degraded, int* faults) {
     if (run_.say_each) {
       std::printf("seed %llu\n", static_cast<unsigned long long>(seed));
       std::fflush(stdout);
@@ -74,6 +76,7 @@ class SeedsTest : public ::testing::Test {
     Simulation simulation(options, run_.make);
     const std::string wrong = simulation.Run();
     *operations += simulation.operations();
+    *degraded += simulation.degraded();
     for (int kind = 0; kind < env::sim::kFaultKindCount; ++kind) {
       faults[kind] += simulation.nemesis().Count(static_cast<env::sim::FaultKind>(kind));
     }
@@ -156,5 +159,6 @@ int main(int argc, char** argv) {
   kvfs::sim::Register<kvfs::sim::Registers>("Registers", run);
   kvfs::sim::Register<kvfs::sim::Counters>("Counters", run);
   kvfs::sim::Register<kvfs::sim::Sets>("Sets", run);
+  kvfs::sim::Register<kvfs::sim::AvailableSets>("AvailableSets", run);
   return RUN_ALL_TESTS();
 }

@@ -106,6 +106,9 @@ std::string Simulation::Quiet() {
   if (!scheduler.RunUntil([&] { return done_ == options_.clients; }, kMinute)) {
     return "clients still wait a minute after the last fault";
   }
+  if (!scheduler.RunUntil([&] { return cluster_.NothingBranched(); }, kMinute)) {
+    return "a branch is not merged a minute after the last fault";
+  }
   std::string wrong = "the last look takes more than a minute";
   Task<void> check = Check(&wrong);
   (void)RunToEnd(check);

@@ -33,6 +33,7 @@ class Simulation {
   std::string Run();
 
   size_t operations() const { return workload_->operations(); }
+  size_t degraded() const { return workload_->degraded(); }
   uint64_t trace_hash() const { return cluster_.world().trace_hash(); }
   const env::sim::SimNemesis& nemesis() const { return nemesis_; }
 

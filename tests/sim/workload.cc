@@ -5,12 +5,20 @@
 
 namespace kvfs::sim {
 
-Task<Workload::Told> Workload::Submit(int client, int number, replication::Txn txn) {
+Task<Workload::Told> Workload::Submit(int client, int number, replication::Txn txn,
+                                      bool available) {
   const replication::OpId op{static_cast<uint64_t>(client) + 1, static_cast<uint64_t>(number) + 1};
   for (bool first = true;; first = false) {
     replication::Txn copy = txn;
-    const bool sync = parts_.sync || env::sim::Happens(random(), 0.2);
-    const auto result = co_await At(client).Submit(std::move(copy), op, first, sync, kSecond);
+    // What one home alone has acknowledged is gone with its power, unless it was synced.
+    const bool sync = parts_.sync || available || env::sim::Happens(random(), 0.2);
+    replication::Without without;
+    without.available = available;
+    // Without a majority only after every home has been asked for one.
+    const int64_t patience = available ? 4 * kSecond : kSecond;
+    const auto result =
+        co_await At(client).Submit(std::move(copy), op, first, sync, patience, 0, without);
+    degraded_ += result.degraded ? 1 : 0;
     switch (result.status.code()) {
       case Code::kOk:
         co_return Told::kOk;

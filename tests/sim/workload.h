@@ -38,6 +38,7 @@ class Workload {
   virtual Task<std::string> Check() = 0;
   virtual std::vector<std::string> Pks() const = 0;
   virtual size_t operations() const = 0;
+  size_t degraded() const { return degraded_; }  // done without a majority
   // Everything that was not acknowledged as synced may have been lost this moment; so what clients
   // saw before, or are about to be told they saw, says nothing any more.
   virtual void AllLostPower() {}
@@ -45,11 +46,13 @@ class Workload {
  protected:
   enum class Told : uint8_t { kOk, kConflict, kUnknown, kNever };
   // Submits until it is known what became of it, or now and then gives up (kUnknown). kNever: it
-  // neither happened nor will.
-  Task<Told> Submit(int client, int number, replication::Txn txn);
+  // neither happened nor will. `available`: also without a majority.
+  Task<Told> Submit(int client, int number, replication::Txn txn, bool available = false);
   replication::Coordinator& At(int client) { return parts_.cluster->client(client); }
   int64_t Now() { return parts_.cluster->world().scheduler().NowMicros(); }
   env::sim::SimRandom& random() { return *parts_.random; }
+
+  size_t degraded_ = 0;
 
  private:
   const WorkloadParts parts_;
