@@ -3,6 +3,7 @@
 import errno
 import fcntl
 import os
+import signal
 import sqlite3
 import statistics
 import struct
@@ -94,6 +95,27 @@ class SeeingEachOther(TwoMounts):
                   f"{max(taken) * 1000:6.2f} ms (longest)", flush=True)
             self.assertLess(median, MOST_MEDIAN_SECONDS, what)
 
+    def test_with_a_node_away(self):
+        """Whoever is the primary instead tells of changes too."""
+        os.mkdir(self.here("before"))
+        self.cluster.kill(2)
+        try:
+            for number in range(10):  # until nobody waits for the dead node any more
+                os.mkdir(self.here(f"d{number}"))
+            taken = []
+            for number in range(20):
+                self.assertTrue(os.path.isdir(self.there(f"d{number % 10}")))
+                os.rename(self.here(f"d{number % 10}"), self.here("moved"))
+                taken.append(self.until(lambda: not os.path.exists(self.there(f"d{number % 10}"))))
+                os.rename(self.here("moved"), self.here(f"d{number % 10}"))
+                self.until(lambda: os.path.isdir(self.there(f"d{number % 10}")))
+        finally:
+            self.cluster.start(2)
+        median = statistics.median(taken)
+        print(f"with a node away a rename is seen after {median * 1000:.2f} ms (median), "
+              f"{max(taken) * 1000:.2f} ms (longest)", flush=True)
+        self.assertLess(median, MOST_MEDIAN_SECONDS)
+
     def test_an_open_file_is_followed(self):
         """Also what the kernel holds of a file that stays open is what was published last."""
         for size in (100, 10_000, 3_000_000):
@@ -161,6 +183,25 @@ for _ in range(int(sys.argv[2])):
     number = int(os.pread(fd, 20, 0) or b"0")
     os.pwrite(fd, b"%020d" % (number + 1), 0)
     fcntl.lockf(fd, fcntl.LOCK_UN, 20, 0)
+"""
+
+# Locks a file; after a line on standard input: what unlocking says, and locking again, and that once
+# the file was opened anew.
+HOLD = """
+import errno, fcntl, os, sys
+def said(fd, how):
+    try:
+        fcntl.lockf(fd, how)
+        return "0"
+    except OSError as error:
+        return errno.errorcode[error.errno]
+fd = os.open(sys.argv[1], os.O_RDWR)
+fcntl.lockf(fd, fcntl.LOCK_EX)
+print("locked", flush=True)
+sys.stdin.readline()
+print(said(fd, fcntl.LOCK_UN), said(fd, fcntl.LOCK_EX | fcntl.LOCK_NB))
+os.close(fd)
+print(said(os.open(sys.argv[1], os.O_RDWR), fcntl.LOCK_EX | fcntl.LOCK_NB))
 """
 
 # The same in a database. Arguments: path, times.
@@ -274,6 +315,12 @@ class ExcludingEachOther(TwoMounts):
     def test_a_counter(self):
         here, there = self.make("counter", b"0" * 20)
         times = 40
+        began = time.monotonic()
+        self.run_all(COUNT, [(here, 200)])
+        print(f"lock, read, write, unlock without others: {(time.monotonic() - began) * 5:.1f} ms",
+              flush=True)
+        with open(here, "r+b") as file:
+            file.write(b"0" * 20)
         self.run_all(COUNT, [(path, times) for path in (here, there, here, there)])
         for path in (here, there):
             with open(path, "rb") as file:
@@ -296,6 +343,31 @@ class ExcludingEachOther(TwoMounts):
             self.assertEqual(database.execute("SELECT count(DISTINCT number) FROM log").fetchall(),
                              [(4 * times,)])
             database.close()
+
+    def test_a_mount_that_was_cut_off_loses_its_locks(self):
+        """Stopped for longer than its lease, and then goes on."""
+        lease = 3
+        third = self.cluster.mount("stopped", options=("-o", f"lock_lease={lease}"))
+        here, _ = self.make("lock")
+        path = os.path.join(third.path, self.dir, "lock")
+        holder = subprocess.Popen([sys.executable, "-c", HOLD, path], stdin=subprocess.PIPE,
+                                  stdout=subprocess.PIPE, text=True)
+        try:
+            self.assertEqual(holder.stdout.readline(), "locked\n")
+            daemon = third.pid()
+            os.kill(daemon, signal.SIGSTOP)
+            try:
+                mine = self.open(here)
+                self.until(lambda: not is_refused(fcntl.lockf, mine, fcntl.LOCK_EX | fcntl.LOCK_NB))
+            finally:
+                os.kill(daemon, signal.SIGCONT)
+            time.sleep(1)
+            output, _ = holder.communicate("\n", timeout=60)
+        finally:
+            holder.kill()
+        self.assertEqual(output.split(), ["EIO", "EIO", "EAGAIN"])
+        self.assertIn("could not be renewed in time", third.tail(100))
+        third.stop()
 
     def test_a_killed_mount_releases_after_its_lease(self):
         lease = 5
