@@ -186,7 +186,14 @@ class Joining(unittest.TestCase):
         wait_for("node 4 to be back", lambda: self.members(1)[4]["code"] == "UJ", 60)
         self.cluster.stop(4)
 
+    def suspect_partitions(self):
+        done = run([binary("kvfs-admin"), "--peer", self.cluster.addresses[1], "--cluster",
+                    self.cluster.name, "status", "--json"], check=False, timeout=60)
+        return [line.get("suspect_partitions") for line in json.loads(done.stdout)["nodes"]]
+
     def test_a_member_at_another_address(self):
+        # A new node counts once it has heard from the others that they hold nothing of its.
+        wait_for("all to count", lambda: self.suspect_partitions() == [0, 0, 0], 60)
         [port] = cluster_harness.free_ports(1)
         moved = f"127.0.0.1:{port}"
         self.cluster.stop(3)
