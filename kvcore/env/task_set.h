@@ -14,11 +14,7 @@
 namespace kvfs::env {
 
 // Waits `micros` (>= 0).
-inline Task<void> SleepFor(Scheduler* scheduler, int64_t micros) {
-  Completion<bool> over(scheduler);
-  scheduler->PostAfter(micros, Priority::kForeground, [over] { over.Set(true); });
-  co_await over.Get();
-}
+Task<void> SleepFor(Scheduler* scheduler, int64_t micros);
 
 class TaskSet {
  public:
@@ -36,32 +32,10 @@ class TaskSet {
   }
 
   // Waits until none runs. One waiter; nothing may be started meanwhile but by those that run.
-  Task<void> Drain() {
-    Completion<bool> drained(scheduler_);
-    {
-      std::lock_guard lock(mutex_);
-      if (running_ == 0) {
-        co_return;
-      }
-      drained_ = drained;
-    }
-    co_await drained.Get();
-  }
+  Task<void> Drain();
 
  private:
-  Task<void> Await(Task<void> task) {
-    co_await task;
-    std::optional<Completion<bool>> drained;
-    {
-      std::lock_guard lock(mutex_);
-      if (--running_ == 0) {
-        drained = std::exchange(drained_, std::nullopt);
-      }
-    }
-    if (drained.has_value()) {
-      drained->Set(true);
-    }
-  }
+  Task<void> Await(Task<void> task);
 
   Scheduler* const scheduler_;
   std::mutex mutex_;  // guards the rest
