@@ -16,6 +16,7 @@ namespace {
 constexpr int kBurst = 64;
 constexpr long kIdleMillis = 1000;
 constexpr int kHeartbeatMillis = 2'000;
+constexpr int kConnectMillis = 2'000;
 constexpr int kHeartbeatTimeoutMillis = 10'000;
 constexpr int kHandshakeMillis = 5'000;
 
@@ -111,6 +112,10 @@ void SocketThread::SetUp(const std::string& address, Socket* socket) const {
   socket->Set(ZMQ_HANDSHAKE_IVL, kHandshakeMillis);
   socket->Set(ZMQ_HEARTBEAT_IVL, kHeartbeatMillis);
   socket->Set(ZMQ_HEARTBEAT_TIMEOUT, kHeartbeatTimeoutMillis);
+  // What waits for a network that is gone is given up, and so is an attempt to reach it: TCP by
+  // itself repeats ever more rarely, and finds a network that is whole again a minute too late.
+  socket->Set(ZMQ_TCP_MAXRT, kHeartbeatTimeoutMillis);
+  socket->Set(ZMQ_CONNECT_TIMEOUT, kConnectMillis);
   if (options_.keys != nullptr) {
     socket->Set(ZMQ_CURVE_SECRETKEY, AsBytes(options_.keys->secret_key));
     socket->Set(ZMQ_CURVE_PUBLICKEY, AsBytes(options_.keys->public_key));

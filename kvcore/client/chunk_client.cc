@@ -20,8 +20,9 @@ class ChunkClient::Round {
  public:
   Round(size_t homes, env::Scheduler* scheduler) : homes_(homes), over_(scheduler) {}
 
-  // True: with this one a majority has it, and others have not answered.
-  bool Add(env::NodeId home, const Result<pb::PutChunkReply>& reply) {
+  enum class News : uint8_t { kNothing, kFirst, kMajority };
+  // What this answer has brought, where others have not answered.
+  News Add(env::NodeId home, const Result<pb::PutChunkReply>& reply) {
     std::lock_guard lock(mutex_);
     ++answers_;
     if (reply.ok() && reply->stored()) {
@@ -39,7 +40,13 @@ class ChunkClient::Round {
     if (open == 0 || stored_ + open < majority()) {
       over_.Set(true);
     }
-    return reply.ok() && reply->stored() && stored_ == majority() && open > 0;
+    if (!reply.ok() || !reply->stored() || open == 0) {
+      return News::kNothing;
+    }
+    if (stored_ == majority()) {
+      return News::kMajority;
+    }
+    return stored_ == 1 ? News::kFirst : News::kNothing;
   }
   void Linger() { over_.Set(true); }
   auto Wait() const { return over_.Get(); }
@@ -99,7 +106,7 @@ Task<Result<Bytes>> ChunkClient::CallAgain(env::NodeId home, Method method,
 }
 
 Task<void> ChunkClient::PutAt(env::NodeId home, std::shared_ptr<const Bytes> body,
-                              std::shared_ptr<Round> round) {
+                              std::shared_ptr<Round> round, bool available) {
   const auto answer = co_await CallAgain(home, Method::kPutChunk, body, options_.put_micros);
   Result<pb::PutChunkReply> reply = pb::PutChunkReply();
   if (!answer.ok()) {
@@ -107,18 +114,20 @@ Task<void> ChunkClient::PutAt(env::NodeId home, std::shared_ptr<const Bytes> bod
   } else if (!reply->ParseFromString(*answer)) {
     reply = Status::InvalidArgument("reply of a peer: cannot be read");
   }
-  if (round->Add(home, reply)) {
-    scheduler_->PostAfter(options_.linger_micros, env::Priority::kForeground,
-                          [round] { round->Linger(); });
+  const Round::News news = round->Add(home, reply);
+  if (news == Round::News::kMajority || (news == Round::News::kFirst && available)) {
+    const int64_t patience =
+        news == Round::News::kMajority ? options_.linger_micros : options_.degrade_micros;
+    scheduler_->PostAfter(patience, env::Priority::kForeground, [round] { round->Linger(); });
   }
 }
 
 Task<std::shared_ptr<ChunkClient::Round>> ChunkClient::PutOnce(std::vector<env::NodeId> homes,
-                                                               Bytes body) {
+                                                               Bytes body, bool available) {
   const auto round = std::make_shared<Round>(homes.size(), scheduler_);
   const auto shared = std::make_shared<const Bytes>(std::move(body));
   for (const env::NodeId home : homes) {
-    tasks_.Start(PutAt(home, shared, round));
+    tasks_.Start(PutAt(home, shared, round, available));
   }
   co_await round->Wait();
   co_return round;
@@ -149,7 +158,7 @@ Task<Result<bool>> ChunkClient::PutOne(pb::PutChunkRequest request, int64_t dead
   for (int attempt = 0;; ++attempt) {
     auto homes = HomesOf(id);
     Bytes body = request.SerializeAsString();
-    const auto round = co_await PutOnce(std::move(homes), std::move(body));
+    const auto round = co_await PutOnce(std::move(homes), std::move(body), available);
     if (round->has_majority()) {
       co_return false;
     }

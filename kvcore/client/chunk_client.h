@@ -27,6 +27,8 @@ struct ChunkClientOptions {
   // How long a put that has its majority waits for the other homes: what does not reach them now
   // they lack until they are repaired.
   int64_t linger_micros = 200'000;
+  // How long a put that some home has stored waits for a majority before it goes on without.
+  int64_t degrade_micros = 1'000'000;
   int64_t retry_micros = 50'000;
   uint64_t window_bytes = 4u << 20;  // put at a time
 };
@@ -63,13 +65,14 @@ class ChunkClient {
                             bool available);
   // Has homes that have stored it hand it to the others. OK: one of them does.
   Task<Status> Hint(std::vector<env::NodeId> homes, replication::pb::PutChunkRequest request);
-  Task<std::shared_ptr<Round>> PutOnce(std::vector<env::NodeId> homes, Bytes body);
+  // `available`: ends before all have answered, where the others are silent for long.
+  Task<std::shared_ptr<Round>> PutOnce(std::vector<env::NodeId> homes, Bytes body, bool available);
   // Puts and drops may come twice, so where the home has started anew meanwhile, and the first call
   // went to its former life, there is time for a second.
   Task<Result<Bytes>> CallAgain(env::NodeId home, replication::Method method,
                                 std::shared_ptr<const Bytes> body, int64_t micros);
   Task<void> PutAt(env::NodeId home, std::shared_ptr<const Bytes> body,
-                   std::shared_ptr<Round> round);
+                   std::shared_ptr<Round> round, bool available);
   Task<void> DropAt(env::NodeId home, std::shared_ptr<const Bytes> body);
 
   const ChunkClientOptions options_;
