@@ -29,13 +29,18 @@ def free_ports(count):
 
 
 class Cluster:
-    """Nodes 1..n of a cluster of its own."""
+    """Nodes 1..n of a cluster of its own, on loopback or each on its machine of a Network."""
 
-    def __init__(self, nodes=3, base=None, attributes=None):
+    def __init__(self, nodes=3, base=None, attributes=None, network=None):
         """`attributes`: what follows the address of a node in the list of members."""
         self.base = base or make_base()
         self.name = os.path.basename(self.base)
-        self.addresses = {i + 1: f"127.0.0.1:{port}" for i, port in enumerate(free_ports(nodes))}
+        self.network = network
+        if network is None:
+            self.addresses = {i + 1: f"127.0.0.1:{port}"
+                              for i, port in enumerate(free_ports(nodes))}
+        else:
+            self.addresses = {i + 1: f"{network.address(i + 1)}:7101" for i in range(nodes)}
         self.members = ",".join(f"{node}={address}{(attributes or {}).get(node, '')}"
                                 for node, address in self.addresses.items())
         self.peers = ",".join(self.addresses.values())
@@ -47,9 +52,14 @@ class Cluster:
     def log(self, node):
         return os.path.join(self.base, f"node{node}.log")
 
+    def on(self, machine):
+        return [] if self.network is None else self.network.on(machine)
+
     def command(self, node, *options):
-        return [binary("kvfsd"), "--node-id", str(node), "--members", self.members, "--cluster",
-                self.name, "--data", self.data(node), *options]
+        if self.network is not None:
+            options = ("--insecure", *options)
+        return [*self.on(node), binary("kvfsd"), "--node-id", str(node), "--members", self.members,
+                "--cluster", self.name, "--data", self.data(node), *options]
 
     def start(self, node, timeout=60):
         """Starts a node and waits until it says that it is ready."""
@@ -92,9 +102,9 @@ class Cluster:
         if code != 0:
             raise AssertionError(f"node {node} ended with {code}:\n{self.tail(node)}")
 
-    def mount(self, name="mnt", timeout=60, options=()):
+    def mount(self, name="mnt", timeout=60, options=(), machine=1):
         """A mount of the cluster, below its directory."""
         base = os.path.join(self.base, name)
         os.makedirs(base, exist_ok=True)
-        mount = harness.Mount(base=base)
+        mount = harness.Mount(base=base, on=self.on(machine))
         return mount.start("--peers", self.peers, "--cluster", self.name, *options, timeout=timeout)

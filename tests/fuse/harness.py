@@ -8,6 +8,8 @@ runs between its batches.
 Environment:
   KVFS_BIN         where kvfs, kvfs-admin and the test programs are
   KVFS_TEST_TMP    where data directories are made
+  KVFS_TEST_MOUNT_OPTIONS  for every mount, before its own; tests/cluster runs these tests
+                   on mounts of a cluster with it
   KVFS_TEST_LOCAL  1: no mount at all, the tests run on a plain directory; what
                    they say about POSIX must hold there too
 """
@@ -28,6 +30,7 @@ LOCAL = os.environ.get("KVFS_TEST_LOCAL") == "1"
 SOURCE = os.path.dirname(os.path.dirname(os.path.dirname(os.path.abspath(__file__))))
 BIN = os.environ.get("KVFS_BIN", os.path.join(SOURCE, "build/dev/bin"))
 TMP = os.environ.get("KVFS_TEST_TMP", "/var/tmp")
+MOUNT_OPTIONS = os.environ.get("KVFS_TEST_MOUNT_OPTIONS", "").split()
 LONG = os.environ.get("KVFS_LONG") == "1"
 PREFIX = "kvfs-test."
 SKIP = 77
@@ -168,9 +171,10 @@ def make_base():
 
 
 class Mount:
-    """One data directory and its mountpoint."""
+    """One data directory and its mountpoint. `on`: what the daemon's command line begins with."""
 
-    def __init__(self, base=None, data=None):
+    def __init__(self, base=None, data=None, on=()):
+        self.on = list(on)
         self.base = base or make_base()
         self.path = os.path.join(self.base, "mnt")
         self.data = data or os.path.join(self.base, "data")
@@ -192,9 +196,10 @@ class Mount:
         elif os.path.exists(os.path.join(self.base, "options")):
             with open(os.path.join(self.base, "options")) as file:
                 self.options = file.read().split("\n")
-        command = [binary("kvfs"), "mount", "--foreground", "--data", self.data, self.path]
+        command = [*self.on, binary("kvfs"), "mount", "--foreground", "--data", self.data,
+                   self.path, *MOUNT_OPTIONS, *self.options]
         with open(self.log, "a") as output:
-            child = subprocess.Popen(command + self.options, stdin=subprocess.DEVNULL,
+            child = subprocess.Popen(command, stdin=subprocess.DEVNULL,
                                      stdout=output, stderr=output, start_new_session=True, cwd="/")
         outside = os.stat(self.base).st_dev
 
@@ -435,8 +440,8 @@ def copy_of_sources(test, destination, at_least=5000):
 
 # ---- running ----------------------------------------------------------------
 
-def main():
-    """Runs the tests of the module it is called from, or says why it cannot."""
+def prepare():
+    """Ends the process as skipped where nothing can be mounted; cleans up what others left."""
     reason = None
     if not LOCAL:
         if os.geteuid() != 0:
@@ -451,6 +456,11 @@ def main():
     os.umask(0o022)
     signal.signal(signal.SIGTERM, lambda *_: sys.exit(143))
     sweep()
+
+
+def main():
+    """Runs the tests of the module it is called from, or says why it cannot."""
+    prepare()
     result = unittest.main(verbosity=2, exit=False).result
     for test, why in result.skipped:
         log(f"SKIPPED: {test}: {why}")
