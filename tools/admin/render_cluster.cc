@@ -149,8 +149,8 @@ std::string ClusterText(const admin::StatusResponse& status) {
            Count(cluster.without_majority()) + " have no majority\n";
   }
   for (const auto& warning : cluster.warnings()) {
-    out += "\n" + Wrapped((warning.is_note() ? "note: " : "WARNING: ") + warning.message(), "  ") +
-           Wrapped("  what to do: " + warning.advice(), "  ");
+    out += "\n" + Wrapped(warning.is_note() ? "note:" : "WARNING:", warning.message()) +
+           Wrapped("  what to do:", warning.advice());
   }
   return out;
 }
