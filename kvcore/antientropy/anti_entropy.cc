@@ -9,13 +9,11 @@
 namespace kvfs::antientropy {
 namespace {
 
-// What was found both times, and `most` of it at most.
 template <typename Thing>
-std::vector<Thing> InBoth(const std::set<Thing>& first, const std::set<Thing>& again, size_t most) {
-  std::vector<Thing> both;
+std::set<Thing> InBoth(const std::set<Thing>& first, const std::set<Thing>& again) {
+  std::set<Thing> both;
   std::set_intersection(first.begin(), first.end(), again.begin(), again.end(),
-                        std::back_inserter(both));
-  both.resize(std::min(both.size(), most));
+                        std::inserter(both, both.end()));
   return both;
 }
 
@@ -23,53 +21,28 @@ std::vector<Thing> InBoth(const std::set<Thing>& first, const std::set<Thing>& a
 
 Bytes NewStoreKey() { return replication::NodeLocalKey("new-store"); }
 
-std::map<env::NodeId, PeerReport> AntiEntropy::Reports() const {
-  std::lock_guard lock(mutex_);
-  return reports_;
-}
-
 Task<void> AntiEntropy::Close() {
   closing_ = true;
   co_await tasks_.Drain();
 }
 
-Task<bool> AntiEntropy::Wait(int64_t micros) {
-  constexpr int64_t kLook = 100'000;
-  for (; micros > 0 && !closing_; micros -= kLook) {
-    co_await env::SleepFor(parts_.scheduler, std::min(micros, kLook));
-  }
-  co_return !closing_;
-}
-
 Task<void> AntiEntropy::Run() {
   int64_t pause = options_.first_micros;
   while (true) {
-    const bool goes_on = co_await Wait(pause);
+    const bool goes_on = co_await env::SleepUnless(parts_.scheduler, pause, &closing_);
     if (!goes_on) {
       co_return;
     }
-    co_await RunRound();
-    pause = options_.again_micros;
-    if (IsComplete(Shared().size())) {
-      pause = options_.interval_micros;
-      const auto is_new = parts_.store->Contains(NewStoreKey());
-      if (is_new.ok() && *is_new) {
-        std::vector<replication::StoreWrite> writes(1);
-        writes[0].kind = replication::StoreWrite::Kind::kDelete;
-        writes[0].key = NewStoreKey();
-        (void)parts_.store->Apply(std::move(writes), {}).ok();  // else the next time
-      }
+    const Round round = co_await RunRound();
+    pause = round.IsCalm() ? options_.interval_micros : options_.again_micros;
+    const auto is_new = parts_.store->Contains(NewStoreKey());
+    if (round.IsCalm() && !closing_ && is_new.ok() && *is_new) {
+      std::vector<replication::StoreWrite> writes(1);
+      writes[0].kind = replication::StoreWrite::Kind::kDelete;
+      writes[0].key = NewStoreKey();
+      (void)parts_.store->Apply(std::move(writes), {}).ok();  // else the next time
     }
   }
-}
-
-bool AntiEntropy::IsComplete(size_t peers) const {
-  std::lock_guard lock(mutex_);
-  return reports_.size() == peers &&
-         std::all_of(reports_.begin(), reports_.end(), [](const auto& entry) {
-           const PeerReport& report = entry.second;
-           return report.answered && report.healed_keys + report.healed_chunks + report.failed == 0;
-         });
 }
 
 std::map<env::NodeId, std::vector<uint32_t>> AntiEntropy::Shared() const {
@@ -88,54 +61,51 @@ std::map<env::NodeId, std::vector<uint32_t>> AntiEntropy::Shared() const {
   return shared;
 }
 
-Task<void> AntiEntropy::RunRound() {
-  auto guard = co_await running_.Lock();
+Task<AntiEntropy::Round> AntiEntropy::RunRound() {
+  Round round;
   const auto shared = Shared();
   for (const auto& [peer, partitions] : shared) {
-    if (closing_) {
-      co_return;
+    const Status keys = co_await CompareKeys(peer, &partitions, &round);
+    Status chunks = keys;
+    if (keys.ok()) {
+      chunks = co_await CompareChunks(peer, &partitions, &round);
     }
-    PeerReport report = co_await CompareWith(peer, partitions);
-    report.shared_partitions = partitions.size();
-    report.ended_at_micros = parts_.clock->MonotonicMicros();
-    std::lock_guard lock(mutex_);
-    reports_[peer] = report;
+    round.unheard += chunks.ok() ? 0 : 1;
+    if (closing_) {
+      break;
+    }
   }
+  co_return round;
 }
 
-Task<PeerReport> AntiEntropy::CompareWith(env::NodeId peer, std::vector<uint32_t> partitions) {
-  PeerReport report;
-  const Status keys = co_await CompareKeys(peer, &partitions, &report);
-  if (keys.ok()) {
-    const Status chunks = co_await CompareChunks(peer, &partitions, &report);
-    report.answered = chunks.ok();
-  }
-  co_return report;
-}
-
-Task<Status> AntiEntropy::CompareKeys(env::NodeId peer, const std::vector<uint32_t>* partitions,
-                                      PeerReport* report) {
+Task<Result<Differences>> AntiEntropy::CompareTwice(env::NodeId peer, Tree tree,
+                                                    const std::vector<uint32_t>* partitions) {
   Exchange exchange(options_.exchange, parts_.store, parts_.service, parts_.peers);
-  KVFS_CO_ASSIGN_OR_RETURN(
-      const Differences first,
-      co_await exchange.Compare(peer, Tree::kKeys, *partitions, options_.partition_bits));
-  report->bytes += first.bytes;
-  report->differing_partitions = first.partitions;
-  if (first.keys.empty()) {
-    co_return Status::Ok();
+  KVFS_CO_ASSIGN_OR_RETURN(Differences first, co_await exchange.Compare(peer, tree, *partitions,
+                                                                        options_.partition_bits));
+  if (first.keys.empty() && first.chunks.empty()) {
+    co_return first;
   }
-  const bool goes_on = co_await Wait(options_.settle_micros);
+  const bool goes_on =
+      co_await env::SleepUnless(parts_.scheduler, options_.settle_micros, &closing_);
   if (!goes_on) {
-    co_return Status::Ok();
+    co_return Status::Unavailable("the node is stopping");
   }
   KVFS_CO_ASSIGN_OR_RETURN(
       const Differences again,
-      co_await exchange.Compare(peer, Tree::kKeys, *partitions, options_.partition_bits));
-  report->bytes += again.bytes;
-  const std::vector<Bytes> keys = InBoth(first.keys, again.keys, options_.most_heals);
-  report->differing_keys = keys.size();
-  for (const Bytes& pk : keys) {
-    if (closing_) {
+      co_await exchange.Compare(peer, tree, *partitions, options_.partition_bits));
+  first.keys = InBoth(first.keys, again.keys);
+  first.chunks = InBoth(first.chunks, again.chunks);
+  co_return first;
+}
+
+Task<Status> AntiEntropy::CompareKeys(env::NodeId peer, const std::vector<uint32_t>* partitions,
+                                      Round* round) {
+  KVFS_CO_ASSIGN_OR_RETURN(const Differences found,
+                           co_await CompareTwice(peer, Tree::kKeys, partitions));
+  size_t tried = 0;
+  for (const Bytes& pk : found.keys) {
+    if (closing_ || ++tried > options_.most_heals) {
       break;
     }
     // Whoever is the primary settles it and gives it to those that lag.
@@ -144,39 +114,24 @@ Task<Status> AntiEntropy::CompareKeys(env::NodeId peer, const std::vector<uint32
     request.set_state_only(true);
     const auto healed = co_await parts_.coordinator->Query(std::move(request), options_.heal_micros,
                                                            replication::ReadLevel::kAll);
-    ++(healed.ok() ? report->healed_keys : report->failed);
+    ++(healed.ok() ? round->healed : round->failed);
   }
   co_return Status::Ok();
 }
 
 Task<Status> AntiEntropy::CompareChunks(env::NodeId peer, const std::vector<uint32_t>* partitions,
-                                        PeerReport* report) {
-  Exchange exchange(options_.exchange, parts_.store, parts_.service, parts_.peers);
-  KVFS_CO_ASSIGN_OR_RETURN(
-      const Differences first,
-      co_await exchange.Compare(peer, Tree::kChunks, *partitions, options_.partition_bits));
-  report->bytes += first.bytes;
-  if (first.chunks.empty()) {
-    co_return Status::Ok();
-  }
-  const bool goes_on = co_await Wait(options_.settle_micros);
-  if (!goes_on) {
-    co_return Status::Ok();
-  }
-  KVFS_CO_ASSIGN_OR_RETURN(
-      const Differences again,
-      co_await exchange.Compare(peer, Tree::kChunks, *partitions, options_.partition_bits));
-  report->bytes += again.bytes;
+                                        Round* round) {
+  KVFS_CO_ASSIGN_OR_RETURN(const Differences found,
+                           co_await CompareTwice(peer, Tree::kChunks, partitions));
   KVFS_CO_ASSIGN_OR_RETURN(const bool is_new, parts_.store->Contains(NewStoreKey()));
-  const auto chunks = InBoth(first.chunks, again.chunks, options_.most_heals);
-  report->missing_chunks = chunks.size();
-  for (const replication::ChunkId& id : chunks) {
-    if (closing_) {
+  size_t tried = 0;
+  for (const replication::ChunkId& id : found.chunks) {
+    if (closing_ || ++tried > options_.most_heals) {
       break;
     }
     const auto healed = co_await parts_.chunks->RepairChunk(id, is_new);
-    report->healed_chunks += healed.ok() && *healed ? 1 : 0;
-    report->failed += healed.ok() ? 0 : 1;
+    round->healed += healed.ok() && *healed ? 1 : 0;
+    round->failed += healed.ok() ? 0 : 1;
   }
   co_return Status::Ok();
 }

@@ -8,11 +8,9 @@
 
 #include <atomic>
 #include <map>
-#include <mutex>
-#include <set>
+#include <vector>
 
 #include "kvcore/antientropy/exchange.h"
-#include "kvcore/env/async_mutex.h"
 #include "kvcore/env/clock.h"
 #include "kvcore/env/task_set.h"
 #include "kvcore/replication/chunk_repair.h"
@@ -34,20 +32,6 @@ struct AntiEntropyOptions {
   ExchangeOptions exchange;
 };
 
-// What came of the latest comparison with one other node.
-struct PeerReport {
-  int64_t ended_at_micros = 0;  // monotonic; 0: never
-  bool answered = false;
-  size_t shared_partitions = 0;
-  size_t differing_partitions = 0;  // of keys, at first sight
-  size_t differing_keys = 0;        // still so after a moment
-  size_t missing_chunks = 0;
-  size_t healed_keys = 0;
-  size_t healed_chunks = 0;
-  size_t failed = 0;   // to be healed; tried again in the next round
-  uint64_t bytes = 0;  // of questions and answers
-};
-
 // A note of a store that is new, as it is also after the disk of a node was lost: until every other
 // home has been heard, chunks are taken over even if only one of them has them.
 Bytes NewStoreKey();
@@ -65,33 +49,35 @@ class AntiEntropy {
     env::Scheduler* scheduler = nullptr;
   };
   AntiEntropy(const AntiEntropyOptions& options, const Parts& parts)
-      : options_(options), parts_(parts), running_(parts.scheduler), tasks_(parts.scheduler) {}
+      : options_(options), parts_(parts), tasks_(parts.scheduler) {}
 
   void Start() { tasks_.Start(Run()); }
-  // One round, now: with every node that shares a partition.
-  Task<void> RunRound();
-  std::map<env::NodeId, PeerReport> Reports() const;
   // Returns when nothing runs.
   Task<void> Close();
 
  private:
+  // What comparisons led to.
+  struct Round {
+    size_t unheard = 0;  // other homes that did not answer, or not to the end
+    size_t healed = 0;   // partition keys and chunks
+    size_t failed = 0;   // to be tried in the next round
+
+    // Everybody was heard, and there was nothing to do.
+    bool IsCalm() const { return unheard + healed + failed == 0; }
+  };
+
   Task<void> Run();
-  // Every other home has answered in the latest round, and there was nothing to do.
-  bool IsComplete(size_t peers) const;
-  // False: closing.
-  Task<bool> Wait(int64_t micros);
+  Task<Round> RunRound();
   std::map<env::NodeId, std::vector<uint32_t>> Shared() const;
-  Task<PeerReport> CompareWith(env::NodeId peer, std::vector<uint32_t> partitions);
-  Task<Status> CompareKeys(env::NodeId peer, const std::vector<uint32_t>* partitions,
-                           PeerReport* report);
+  // What differs now and a moment later: the rest was only under way.
+  Task<Result<Differences>> CompareTwice(env::NodeId peer, Tree tree,
+                                         const std::vector<uint32_t>* partitions);
+  Task<Status> CompareKeys(env::NodeId peer, const std::vector<uint32_t>* partitions, Round* round);
   Task<Status> CompareChunks(env::NodeId peer, const std::vector<uint32_t>* partitions,
-                             PeerReport* report);
+                             Round* round);
 
   const AntiEntropyOptions options_;
   const Parts parts_;
-  env::AsyncMutex running_;  // one round at a time
-  mutable std::mutex mutex_;
-  std::map<env::NodeId, PeerReport> reports_;  // guarded by mutex_
   std::atomic<bool> closing_{false};
   env::TaskSet tasks_;
 };

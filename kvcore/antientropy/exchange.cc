@@ -52,28 +52,24 @@ Status MissingChunks(const pb::PlacesReply& own, const pb::PlacesReply& other,
 
 }  // namespace
 
-Task<Result<Bytes>> Exchange::Ask(env::NodeId peer, Method method, Bytes body, Differences* found) {
-  found->bytes += body.size();
+Task<Result<Bytes>> Exchange::Ask(env::NodeId peer, Method method, Bytes body) {
   auto answer = co_await peers_->Call(peer, method, std::move(body), options_.call_micros);
   if (!answer.ok()) {
     co_return Status::Unavailable(answer.status().message());  // a question leaves nothing unknown
   }
-  found->bytes += answer->size();
   co_return std::move(*answer);
 }
 
-Task<Status> Exchange::CompareRanges(env::NodeId peer, Tree tree, Comparison* comparison,
-                                     Differences* found) {
+Task<Status> Exchange::CompareRanges(env::NodeId peer, Tree tree, Comparison* comparison) {
   while (!comparison->ranges().empty()) {
     Bytes body = SumsRequestOf(tree, comparison->ranges()).SerializeAsString();
     KVFS_CO_ASSIGN_OR_RETURN(const Bytes answer,
-                             co_await Ask(peer, Method::kSums, std::move(body), found));
+                             co_await Ask(peer, Method::kSums, std::move(body)));
     KVFS_CO_ASSIGN_OR_RETURN(const auto reply, Parse<pb::SumsReply>(answer));
     KVFS_CO_ASSIGN_OR_RETURN(const auto other, SumsOf(reply.sums()));
     KVFS_CO_ASSIGN_OR_RETURN(const auto own, store_->Sums(tree, comparison->ranges()));
     KVFS_CO_RETURN_IF_ERROR(comparison->Take(own, other));
   }
-  found->partitions = comparison->differing_partitions();
   co_return Status::Ok();
 }
 
@@ -87,7 +83,7 @@ Task<Status> Exchange::ComparePlaces(env::NodeId peer, Tree tree,
     }
     Bytes body = request.SerializeAsString();
     KVFS_CO_ASSIGN_OR_RETURN(const Bytes answer,
-                             co_await Ask(peer, Method::kPlaces, std::move(body), found));
+                             co_await Ask(peer, Method::kPlaces, std::move(body)));
     KVFS_CO_ASSIGN_OR_RETURN(const auto there, Parse<pb::PlacesReply>(answer));
     const size_t told = there.places();
     if (told == 0 || told > places->size() - at) {
@@ -112,7 +108,7 @@ Task<Result<Differences>> Exchange::Compare(env::NodeId peer, Tree tree,
                                             uint32_t partition_bits) {
   Differences found;
   Comparison comparison(partitions, partition_bits);
-  Status compared = co_await CompareRanges(peer, tree, &comparison, &found);
+  Status compared = co_await CompareRanges(peer, tree, &comparison);
   KVFS_CO_RETURN_IF_ERROR(compared);
   const std::vector<uint16_t> places = comparison.differing();
   Status listed = co_await ComparePlaces(peer, tree, &places, &found);

@@ -19,8 +19,6 @@ struct ExchangeOptions {
 struct Differences {
   std::set<Bytes> keys;                   // in another state there, or on one side only
   std::set<replication::ChunkId> chunks;  // with a reference there that is not here, or older here
-  size_t partitions = 0;                  // that differ
-  uint64_t bytes = 0;                     // of requests and replies
 };
 
 class Exchange {
@@ -34,10 +32,8 @@ class Exchange {
                                     uint32_t partition_bits);
 
  private:
-  Task<Result<Bytes>> Ask(env::NodeId peer, replication::Method method, Bytes body,
-                          Differences* found);
-  Task<Status> CompareRanges(env::NodeId peer, Tree tree, Comparison* comparison,
-                             Differences* found);
+  Task<Result<Bytes>> Ask(env::NodeId peer, replication::Method method, Bytes body);
+  Task<Status> CompareRanges(env::NodeId peer, Tree tree, Comparison* comparison);
   Task<Status> ComparePlaces(env::NodeId peer, Tree tree, const std::vector<uint16_t>* places,
                              Differences* found);
 

@@ -35,7 +35,6 @@ Status Comparison::Take(const std::vector<Sum>& own, const std::vector<Sum>& oth
       if (own[at] == other[at]) {
         continue;
       }
-      differing_partitions_ += at_roots_ ? 1 : 0;
       const uint32_t first = range.first + static_cast<uint32_t>(i) * range.group;
       if (range.group == 1) {
         differing_.push_back(static_cast<uint16_t>(first));
@@ -45,7 +44,6 @@ Status Comparison::Take(const std::vector<Sum>& own, const std::vector<Sum>& oth
     }
   }
   ranges_ = std::move(narrower);
-  at_roots_ = false;
   std::sort(differing_.begin(), differing_.end());
   return Status::Ok();
 }

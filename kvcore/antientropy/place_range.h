@@ -32,13 +32,10 @@ class Comparison {
   Status Take(const std::vector<Sum>& own, const std::vector<Sum>& other);
   // The places that differ, ascending. Complete once ranges() is empty.
   const std::vector<uint16_t>& differing() const { return differing_; }
-  size_t differing_partitions() const { return differing_partitions_; }
 
  private:
   std::vector<PlaceRange> ranges_;
   std::vector<uint16_t> differing_;
-  size_t differing_partitions_ = 0;
-  bool at_roots_ = true;
 };
 
 }  // namespace kvfs::antientropy

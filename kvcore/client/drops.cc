@@ -85,11 +85,8 @@ void Drops::Later(DropJob job) {
 }
 
 Task<void> Drops::Again() {
-  constexpr int64_t kLook = 100'000;
   while (true) {
-    for (int64_t left = options_.again_micros; left > 0 && !closing_; left -= kLook) {
-      co_await env::SleepFor(scheduler_, std::min(left, kLook));
-    }
+    (void)co_await env::SleepUnless(scheduler_, options_.again_micros, &closing_);
     std::deque<DropJob> jobs;
     {
       std::lock_guard lock(mutex_);

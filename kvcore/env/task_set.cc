@@ -2,12 +2,22 @@
 // ("defined in discarded section").
 #include "kvcore/env/task_set.h"
 
+#include <algorithm>
+
 namespace kvfs::env {
 
 Task<void> SleepFor(Scheduler* scheduler, int64_t micros) {
   Completion<bool> over(scheduler);
   scheduler->PostAfter(micros, Priority::kForeground, [over] { over.Set(true); });
   co_await over.Get();
+}
+
+Task<bool> SleepUnless(Scheduler* scheduler, int64_t micros, const std::atomic<bool>* over) {
+  constexpr int64_t kLookMicros = 100'000;
+  for (; micros > 0 && !*over; micros -= kLookMicros) {
+    co_await SleepFor(scheduler, std::min(micros, kLookMicros));
+  }
+  co_return !*over;
 }
 
 Task<void> TaskSet::Drain() {

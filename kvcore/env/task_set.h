@@ -2,6 +2,7 @@
 // Drain() before it is destroyed.
 #pragma once
 
+#include <atomic>
 #include <cassert>
 #include <mutex>
 #include <optional>
@@ -15,6 +16,8 @@ namespace kvfs::env {
 
 // Waits `micros` (>= 0).
 Task<void> SleepFor(Scheduler* scheduler, int64_t micros);
+// The same, but ends soon after `over` becomes true. False: it has.
+Task<bool> SleepUnless(Scheduler* scheduler, int64_t micros, const std::atomic<bool>* over);
 
 class TaskSet {
  public:

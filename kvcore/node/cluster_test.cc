@@ -18,14 +18,9 @@ using client::ItemKey;
 using client::Txn;
 using client::WorkKey;
 using client::Write;
+using test::Put;
 using test::SimNodes;
 
-Txn Put(Bytes pk, Bytes ck, Bytes value) {
-  Txn txn;
-  txn.pk = std::move(pk);
-  txn.writes.push_back({Write::Kind::kPut, std::move(ck), std::move(value)});
-  return txn;
-}
 Commit Of(std::vector<Txn> txns) {
   Commit commit;
   commit.txns = std::move(txns);

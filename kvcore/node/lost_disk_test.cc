@@ -14,8 +14,6 @@ namespace {
 using client::ChunkRef;
 using client::Commit;
 using client::ItemKey;
-using client::Txn;
-using client::Write;
 using test::SimNodes;
 
 class LostDiskTest : public ::testing::Test {
@@ -26,10 +24,7 @@ class LostDiskTest : public ::testing::Test {
   // Item "a" of the pk, and a chunk.
   Status Put(int number, const Bytes& value) {
     Commit commit;
-    Txn txn;
-    txn.pk = Pk(number);
-    txn.writes.push_back({Write::Kind::kPut, "a", value});
-    commit.txns.push_back(std::move(txn));
+    commit.txns.push_back(test::Put(Pk(number), "a", value));
     const Bytes data = Chunk(number);
     const ChunkRef ref{1, static_cast<uint64_t>(number), 0, 0};
     commit.chunks.push_back({Sha256(data), ref, data});

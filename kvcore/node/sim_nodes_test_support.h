@@ -28,6 +28,14 @@ T Must(Result<T> result) {
   return std::move(*result);
 }
 
+// A transaction that puts one item.
+inline client::Txn Put(Bytes pk, Bytes ck, Bytes value) {
+  client::Txn txn;
+  txn.pk = std::move(pk);
+  txn.writes.push_back({client::Write::Kind::kPut, std::move(ck), std::move(value)});
+  return txn;
+}
+
 // Node N is at "nN:1".
 class SimAddressBook final : public AddressBook {
  public:

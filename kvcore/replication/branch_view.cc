@@ -4,6 +4,7 @@
 #include <utility>
 
 #include "kvcore/replication/keys.h"
+#include "kvcore/replication/pk_items.h"
 #include "kvcore/replication/store_items.h"
 #include "kvcore/versioning/merge.h"
 
@@ -11,9 +12,6 @@ namespace kvfs::replication {
 namespace {
 
 using versioning::VersionedValue;
-
-constexpr char kFirstUserCk = '\x01';
-constexpr char kEndOfUserCks = '\xff';
 
 Result<std::optional<VersionedValue>> Decoded(const std::optional<Bytes>& stored) {
   std::optional<VersionedValue> value;
@@ -107,15 +105,13 @@ Result<bool> BranchView::AnyKey(ByteView begin, ByteView end,
 }
 
 Status BranchView::ReadRange(const pb::Range& range, uint64_t max_bytes, pb::Page* page) {
-  const Bytes first = std::max<Bytes>(range.begin(), Bytes(1, kFirstUserCk));
-  const Bytes last = range.end().empty() ? Bytes(1, kEndOfUserCks)
-                                         : std::min<Bytes>(range.end(), Bytes(1, kEndOfUserCks));
-  if (first >= last) {
+  const auto cks = UserRange(range);
+  if (cks.empty()) {
     return Status::Ok();
   }
   uint64_t bytes = 0;
-  const auto trunk = store_->Scan(trunk_ + first, trunk_ + last);
-  const auto own = store_->Scan(branch_ + first, branch_ + last);
+  const auto trunk = store_->Scan(trunk_ + cks.begin, trunk_ + cks.end);
+  const auto own = store_->Scan(branch_ + cks.begin, branch_ + cks.end);
   while (trunk->Valid() || own->Valid()) {
     if (static_cast<uint32_t>(page->entries_size()) >= range.limit() ||
         (bytes >= max_bytes && page->entries_size() > 0)) {
@@ -150,6 +146,15 @@ Status BranchView::ReadRange(const pb::Range& range, uint64_t max_bytes, pb::Pag
   return own->status();
 }
 
+Status AddToBranch(const Bytes& ck, ByteView value, Branch* branch) {
+  if (IsBranchOutcomeCk(ck)) {
+    KVFS_ASSIGN_OR_RETURN(branch->outcomes[ck], DecodeOutcome(value));
+  } else {
+    KVFS_ASSIGN_OR_RETURN(branch->items[ck], versioning::Decode(value));
+  }
+  return Status::Ok();
+}
+
 Result<Branch> ReadBranch(LocalStore* store, ByteView pk) {
   Branch branch;
   const Bytes prefix = BranchPrefix(pk);
@@ -158,10 +163,8 @@ Result<Branch> ReadBranch(LocalStore* store, ByteView pk) {
     const Bytes ck(entries->key().substr(prefix.size()));
     if (ck == ByteView(&kStateCk, 1)) {
       KVFS_ASSIGN_OR_RETURN(branch.held, DecodeCounts(entries->value()));
-    } else if (IsBranchOutcomeCk(ck)) {
-      KVFS_ASSIGN_OR_RETURN(branch.outcomes[ck], DecodeOutcome(entries->value()));
     } else {
-      KVFS_ASSIGN_OR_RETURN(branch.items[ck], versioning::Decode(entries->value()));
+      KVFS_RETURN_IF_ERROR(AddToBranch(ck, entries->value(), &branch));
     }
   }
   KVFS_RETURN_IF_ERROR(entries->status());

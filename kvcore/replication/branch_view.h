@@ -48,6 +48,8 @@ class BranchView final : public ItemSource {
   BranchCounts merged_;  // into this home's copy of the trunk
 };
 
+// One of its entries, but the state. kCorruption.
+Status AddToBranch(const Bytes& ck, ByteView value, Branch* branch);
 // The whole branch of a pk, as it lies here.
 Result<Branch> ReadBranch(LocalStore* store, ByteView pk);
 // The write that puts one item, or what became of an operation, into a branch.

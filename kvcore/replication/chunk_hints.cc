@@ -16,17 +16,9 @@ Task<void> ChunkHints::Close() {
   co_await tasks_.Drain();
 }
 
-Task<bool> ChunkHints::Wait(int64_t micros) {
-  constexpr int64_t kLook = 100'000;
-  for (; micros > 0 && !closing_; micros -= kLook) {
-    co_await env::SleepFor(scheduler_, std::min(micros, kLook));
-  }
-  co_return !closing_;
-}
-
 Task<void> ChunkHints::Run() {
   while (true) {
-    const bool goes_on = co_await Wait(options_.every_micros);
+    const bool goes_on = co_await env::SleepUnless(scheduler_, options_.every_micros, &closing_);
     if (!goes_on) {
       co_return;
     }

@@ -41,8 +41,6 @@ class ChunkHints {
   Task<Status> HandOver();
   // OK: every home has it.
   Task<Status> Give(ChunkId id);
-  // False: closing.
-  Task<bool> Wait(int64_t micros);
 
   const ChunkHintsOptions options_;
   const Placement* const placement_;

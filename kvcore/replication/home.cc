@@ -18,8 +18,6 @@ Bytes PromiseKey(uint32_t partition) {
   return NodeLocalKey(name);
 }
 
-uint64_t BytesOf(const pb::Entry& entry) { return entry.ck().size() + entry.value().size() + 32; }
-
 }  // namespace
 
 StoreWrite PromiseWrite(uint32_t partition, const Epoch& epoch) {
@@ -260,23 +258,10 @@ Task<Result<pb::PageReply>> Home::Page(pb::PageRequest request) {
   if (!reply.valid()) {
     co_return reply;
   }
-  uint64_t bytes = 0;
-  const auto entries = store_->Scan(prefix + request.after(), PrefixEnd(prefix));
-  for (; entries->Valid(); entries->Next()) {
-    const ByteView ck = entries->key().substr(prefix.size());
-    if (ck == request.after() || ck == ByteView(&kStateCk, 1)) {
-      continue;
-    }
-    if (bytes >= options_.page_bytes) {
-      reply.set_more(true);
-      break;
-    }
-    pb::Entry* const entry = reply.add_entries();
-    entry->set_ck(Bytes(ck));
-    entry->set_value(Bytes(entries->value()));
-    bytes += BytesOf(*entry);
-  }
-  KVFS_CO_RETURN_IF_ERROR(entries->status());
+  bool more = false;
+  KVFS_CO_RETURN_IF_ERROR(ReadAll(store_, prefix, request.after(), options_.page_bytes,
+                                  reply.mutable_entries(), &more));
+  reply.set_more(more);
   co_return reply;
 }
 

@@ -177,7 +177,7 @@ class Home {
   Status WriteIn(const pb::SubmitRequest& request, Draft* draft, TakenIn* taken,
                  Position* position);
   Status JoinIn(ByteView pk, const Branch& other, bool sync, Position* position);
-  Status MakeRoom(ByteView pk, uint64_t bytes);
+  Status MakeRoom(ByteView pk, const std::vector<StoreWrite>& writes);
   Status ReadCk(BranchView* view, const Bytes& pk, const Bytes& ck, pb::ReadReply* reply);
   // Every entry of the pk at `source` but its state, by its key in the store.
   Task<Result<std::map<Bytes, Bytes>>> Fetch(Bytes pk, env::NodeId source, PkState state);

@@ -18,20 +18,11 @@ using versioning::Sibling;
 using versioning::VersionedValue;
 
 constexpr size_t kMaxLatestBytes = 1u << 20;
-constexpr uint64_t kEntryBytes = 32;  // what one costs beside its key and value
 
 // What of the pk a branch holds too.
 bool IsOfBranch(ByteView ck) { return ck.starts_with(kPkWorkCk) || CheckUserCk(ck).ok(); }
 
 Sibling Tombstone(const Dot& dot, versioning::HybridTime time) { return {dot, time, true, {}}; }
-
-uint64_t BytesOf(const std::vector<StoreWrite>& writes) {
-  uint64_t bytes = 0;
-  for (const StoreWrite& write : writes) {
-    bytes += write.key.size() + write.value.size() + kEntryBytes;
-  }
-  return bytes;
-}
 
 }  // namespace
 
@@ -210,26 +201,6 @@ Status Home::Adopt(const Latest& latest, const Outcome& recorded, Draft* draft) 
   return Status::Ok();
 }
 
-Status Home::MakeRoom(ByteView pk, uint64_t bytes) {
-  OwnBranch& own = At(PartitionAt(pk)).branches[Bytes(pk)];
-  if (own.bytes == 0 || own.bytes + bytes > options_.max_branch_bytes) {
-    own.bytes = 0;
-    const Bytes prefix = BranchPrefix(pk);
-    const auto entries = store_->Scan(prefix, PrefixEnd(prefix));
-    for (; entries->Valid(); entries->Next()) {
-      own.bytes += entries->key().size() + entries->value().size() + kEntryBytes;
-    }
-    KVFS_RETURN_IF_ERROR(entries->status());
-    if (own.bytes + bytes > options_.max_branch_bytes) {
-      return Status::NoSpace(
-          "no majority answers, and the directory has taken in as much as it "
-          "may without one (max_branch_bytes)");
-    }
-  }
-  own.bytes += bytes;
-  return Status::Ok();
-}
-
 Status Home::WriteIn(const pb::SubmitRequest& request, Draft* draft, TakenIn* taken,
                      Position* position) {
   const Bytes& pk = request.pk();
@@ -250,7 +221,7 @@ Status Home::WriteIn(const pb::SubmitRequest& request, Draft* draft, TakenIn* ta
   BranchCounts held = draft->view.held();
   held[draft->dot.epoch] = draft->dot.counter;
   writes.push_back(BranchWrite(pk, ByteView(&kStateCk, 1), EncodeCounts(held)));
-  KVFS_RETURN_IF_ERROR(MakeRoom(pk, BytesOf(writes)));
+  KVFS_RETURN_IF_ERROR(MakeRoom(pk, writes));
   KVFS_ASSIGN_OR_RETURN(*position, Write(PartitionAt(pk), {}, std::move(writes), request.sync()));
   taken->push.set_actor(draft->dot.epoch);
   taken->push.set_count(draft->dot.counter);
@@ -381,226 +352,6 @@ Task<Result<pb::ReadReply>> Home::ReadView(pb::ReadRequest request) {
   Status safe = co_await Acknowledge(partition, position, false);
   KVFS_CO_RETURN_IF_ERROR(safe);
   co_return reply;
-}
-
-// ---- what other homes hold --------------------------------------------------
-
-namespace {
-
-Status AddEntry(const pb::Entry& entry, Branch* branch) {
-  if (IsBranchOutcomeCk(entry.ck())) {
-    KVFS_ASSIGN_OR_RETURN(branch->outcomes[entry.ck()], DecodeOutcome(entry.value()));
-  } else {
-    KVFS_ASSIGN_OR_RETURN(branch->items[entry.ck()], versioning::Decode(entry.value()));
-  }
-  return Status::Ok();
-}
-
-}  // namespace
-
-Status Home::JoinIn(ByteView pk, const Branch& other, bool sync, Position* position) {
-  std::vector<StoreWrite> writes;
-  StoreItems items(store_);
-  const Bytes prefix = BranchPrefix(pk);
-  for (const auto& [ck, value] : other.items) {
-    KVFS_ASSIGN_OR_RETURN(const auto stored, items.Read(prefix + ck));
-    VersionedValue joined = value;
-    if (stored.has_value()) {
-      KVFS_ASSIGN_OR_RETURN(const VersionedValue own, versioning::Decode(*stored));
-      joined = versioning::Merge(own, value);
-      if (joined == own) {
-        continue;
-      }
-    }
-    Bytes encoded;
-    versioning::Encode(joined, &encoded);
-    writes.push_back(BranchWrite(pk, ck, std::move(encoded)));
-  }
-  for (const auto& [ck, outcome] : other.outcomes) {
-    writes.push_back(BranchWrite(pk, ck, EncodeOutcome(outcome)));
-  }
-  KVFS_ASSIGN_OR_RETURN(const auto note, items.Read(prefix + kStateCk));
-  BranchCounts held;
-  if (note.has_value()) {
-    KVFS_ASSIGN_OR_RETURN(held, DecodeCounts(*note));
-  }
-  JoinInto(&held, other.held);
-  writes.push_back(BranchWrite(pk, ByteView(&kStateCk, 1), EncodeCounts(held)));
-  KVFS_RETURN_IF_ERROR(MakeRoom(pk, BytesOf(writes)));
-  KVFS_ASSIGN_OR_RETURN(*position, Write(PartitionAt(pk), {}, std::move(writes), sync));
-  return Status::Ok();
-}
-
-Task<Result<pb::BranchReply>> Home::Join(pb::BranchPushRequest request) {
-  const uint32_t partition = PartitionAt(request.pk());
-  Status admitted = co_await store_->Admit(static_cast<uint64_t>(request.ByteSizeLong()));
-  KVFS_CO_RETURN_IF_ERROR(admitted);
-  pb::BranchReply reply;
-  Position position = 0;
-  {
-    auto guard = co_await At(partition).mutex.Lock();
-    KVFS_CO_RETURN_IF_ERROR(Load(partition).status());
-    KVFS_CO_ASSIGN_OR_RETURN(const BranchView view, BranchView::Of(store_, request.pk()));
-    const uint64_t count = CountOf(view.held(), request.actor());
-    position = store_->LastPosition();
-    reply.set_held(count >= request.count());
-    if (!reply.held() && count + 1 == request.count() && request.entries_size() > 0) {
-      Branch one;
-      one.held[request.actor()] = request.count();
-      for (const pb::Entry& entry : request.entries()) {
-        KVFS_CO_RETURN_IF_ERROR(AddEntry(entry, &one));
-      }
-      KVFS_CO_RETURN_IF_ERROR(JoinIn(request.pk(), one, request.sync(), &position));
-      reply.set_held(true);
-    }
-  }
-  Status safe = co_await Acknowledge(partition, position, request.sync());
-  KVFS_CO_RETURN_IF_ERROR(safe);
-  co_return reply;
-}
-
-Task<Result<pb::BranchReply>> Home::JoinWhole(Bytes pk, env::NodeId source, bool sync) {
-  const uint32_t partition = PartitionAt(pk);
-  auto fetched = co_await FetchBranch(peers_, pk, source, 2 * options_.max_branch_bytes,
-                                      options_.page_timeout_micros);
-  if (fetched.status().code() == Code::kNotFound) {
-    fetched = Branch();
-  }
-  if (!fetched.ok()) {
-    co_return fetched.status();
-  }
-  Position position = store_->LastPosition();
-  if (!fetched->held.empty()) {
-    auto guard = co_await At(partition).mutex.Lock();
-    KVFS_CO_RETURN_IF_ERROR(Load(partition).status());
-    KVFS_CO_RETURN_IF_ERROR(JoinIn(pk, *fetched, sync, &position));
-  }
-  Status safe = co_await Acknowledge(partition, position, sync);
-  KVFS_CO_RETURN_IF_ERROR(safe);
-  pb::BranchReply reply;
-  reply.set_held(true);
-  co_return reply;
-}
-
-Task<Result<pb::BranchPageReply>> Home::BranchPage(pb::BranchPageRequest request) {
-  pb::BranchPageReply reply;
-  const uint32_t partition = PartitionAt(request.pk());
-  Position position = 0;
-  {
-    auto guard = co_await At(partition).mutex.Lock();
-    KVFS_CO_RETURN_IF_ERROR(Load(partition).status());
-    KVFS_CO_ASSIGN_OR_RETURN(const BranchView view, BranchView::Of(store_, request.pk()));
-    ToProto(view.held(), reply.mutable_held());
-    reply.set_valid(request.after().empty() || view.held() == FromProto(request.held()));
-    if (!reply.valid() || view.held().empty()) {
-      co_return reply;
-    }
-    const Bytes prefix = BranchPrefix(request.pk());
-    uint64_t bytes = 0;
-    const auto entries = store_->Scan(prefix + request.after(), PrefixEnd(prefix));
-    for (; entries->Valid(); entries->Next()) {
-      const ByteView ck = entries->key().substr(prefix.size());
-      if (ck == request.after() || ck == ByteView(&kStateCk, 1)) {
-        continue;
-      }
-      if (bytes >= options_.page_bytes) {
-        reply.set_more(true);
-        break;
-      }
-      pb::Entry* const entry = reply.add_entries();
-      entry->set_ck(Bytes(ck));
-      entry->set_value(Bytes(entries->value()));
-      bytes += entry->ck().size() + entry->value().size() + kEntryBytes;
-    }
-    KVFS_CO_RETURN_IF_ERROR(entries->status());
-    position = store_->LastPosition();
-  }
-  Status safe = co_await Acknowledge(partition, position, false);
-  KVFS_CO_RETURN_IF_ERROR(safe);
-  co_return reply;
-}
-
-Task<Result<Branch>> FetchBranch(Peers* peers, Bytes pk, env::NodeId source, uint64_t max_bytes,
-                                 int64_t page_timeout_micros) {
-  Branch branch;
-  uint64_t bytes = 0;
-  pb::BranchPageRequest request;
-  request.set_pk(pk);
-  while (true) {
-    Bytes body = request.SerializeAsString();
-    KVFS_CO_ASSIGN_OR_RETURN(
-        const Bytes answer,
-        co_await peers->Call(source, Method::kBranchPage, std::move(body), page_timeout_micros));
-    KVFS_CO_ASSIGN_OR_RETURN(const pb::BranchPageReply page, Parse<pb::BranchPageReply>(answer));
-    if (!page.valid()) {
-      co_return Status::Unavailable("the branch has grown while it was fetched");
-    }
-    if (page.held().empty()) {
-      co_return Status::NotFound("no branch");
-    }
-    branch.held = FromProto(page.held());
-    for (const pb::Entry& entry : page.entries()) {
-      if (entry.ck() <= request.after()) {
-        co_return Status::InvalidArgument("message of a peer: a page out of order");
-      }
-      bytes += entry.ck().size() + entry.value().size() + kEntryBytes;
-      request.set_after(entry.ck());
-      KVFS_CO_RETURN_IF_ERROR(AddEntry(entry, &branch));
-    }
-    if (bytes > max_bytes) {
-      co_return Status::NoSpace("a branch of more than " + std::to_string(max_bytes) + " bytes");
-    }
-    if (!page.more() || page.entries().empty()) {
-      co_return branch;
-    }
-    *request.mutable_held() = page.held();
-  }
-}
-
-Task<Result<bool>> Home::ForgetBranch(Bytes pk, PkState merged_in) {
-  const uint32_t partition = PartitionAt(pk);
-  auto guard = co_await At(partition).mutex.Lock();
-  KVFS_CO_RETURN_IF_ERROR(LoadSound(partition).status());
-  KVFS_CO_ASSIGN_OR_RETURN(const PkState state, LocalState(pk));
-  StoreItems items(store_);
-  KVFS_CO_ASSIGN_OR_RETURN(const BranchCounts merged, MergedOf(&items, pk));
-  KVFS_CO_ASSIGN_OR_RETURN(const BranchView view, BranchView::Of(store_, pk));
-  if (state < merged_in || !CoversAll(merged, view.held())) {
-    co_return false;
-  }
-  std::vector<StoreWrite> writes;
-  const Bytes prefix = BranchPrefix(pk);
-  const auto entries = store_->Scan(prefix, PrefixEnd(prefix));
-  for (; entries->Valid(); entries->Next()) {
-    StoreWrite& erase = writes.emplace_back();
-    erase.kind = StoreWrite::Kind::kDelete;
-    erase.key = Bytes(entries->key());
-  }
-  KVFS_CO_RETURN_IF_ERROR(entries->status());
-  if (!writes.empty()) {
-    KVFS_CO_RETURN_IF_ERROR(Write(partition, {}, std::move(writes), false).status());
-  }
-  At(partition).branches.erase(pk);
-  co_return true;
-}
-
-Result<std::vector<Bytes>> Home::BranchedPks(ByteView after, size_t limit) {
-  std::vector<Bytes> pks;
-  auto [at, end] = BranchRange();
-  if (!after.empty()) {
-    at = PrefixEnd(BranchPrefix(after));
-  }
-  while (pks.size() < limit) {
-    const auto entries = store_->Scan(at, end);
-    KVFS_RETURN_IF_ERROR(entries->status());
-    if (!entries->Valid()) {
-      break;
-    }
-    KVFS_ASSIGN_OR_RETURN(const ParsedKey parsed, ParseKey(entries->key(), false));
-    pks.emplace_back(parsed.pk);
-    at = PrefixEnd(BranchPrefix(parsed.pk));
-  }
-  return pks;
 }
 
 }  // namespace kvfs::replication

@@ -13,16 +13,41 @@ constexpr char kEndOfUserCks = '\xff';
 
 }  // namespace
 
+CkRange UserRange(const pb::Range& range) {
+  const Bytes end(1, kEndOfUserCks);
+  return {std::max<Bytes>(range.begin(), Bytes(1, kFirstUserCk)),
+          range.end().empty() ? end : std::min<Bytes>(range.end(), end)};
+}
+
+Status ReadAll(LocalStore* store, ByteView prefix, const Bytes& after, uint64_t max_bytes,
+               google::protobuf::RepeatedPtrField<pb::Entry>* entries, bool* more) {
+  uint64_t bytes = 0;
+  const auto stored = store->Scan(Bytes(prefix) + after, PrefixEnd(prefix));
+  for (; stored->Valid(); stored->Next()) {
+    const ByteView ck = stored->key().substr(prefix.size());
+    if (ck == after || ck == ByteView(&kStateCk, 1)) {
+      continue;
+    }
+    if (bytes >= max_bytes) {
+      *more = true;
+      break;
+    }
+    pb::Entry* const entry = entries->Add();
+    entry->set_ck(Bytes(ck));
+    entry->set_value(Bytes(stored->value()));
+    bytes += BytesOf(*entry);
+  }
+  return stored->status();
+}
+
 Status ReadRange(LocalStore* store, ByteView pk_prefix, const pb::Range& range, uint64_t max_bytes,
                  pb::Page* page) {
-  const Bytes first = std::max<Bytes>(range.begin(), Bytes(1, kFirstUserCk));
-  const Bytes last = range.end().empty() ? Bytes(1, kEndOfUserCks)
-                                         : std::min<Bytes>(range.end(), Bytes(1, kEndOfUserCks));
-  if (first >= last) {
+  const auto cks = UserRange(range);
+  if (cks.empty()) {
     return Status::Ok();
   }
   uint64_t bytes = 0;
-  const auto stored = store->Scan(Bytes(pk_prefix) + first, Bytes(pk_prefix) + last);
+  const auto stored = store->Scan(Bytes(pk_prefix) + cks.begin, Bytes(pk_prefix) + cks.end);
   for (; stored->Valid(); stored->Next()) {
     if (static_cast<uint32_t>(page->entries_size()) >= range.limit() ||
         (bytes >= max_bytes && page->entries_size() > 0)) {

@@ -450,13 +450,11 @@ Task<pb::ReadReply> ReplicatedPrimary::Read(pb::ReadRequest request) {
 }
 
 Task<void> ReplicatedPrimary::RepairLagging() {
-  constexpr int64_t kLook = 100'000;
   constexpr size_t kAtOnce = 64;
   while (true) {
-    for (int64_t left = options_.hints_every_micros; left > 0 && !closing_; left -= kLook) {
-      co_await env::SleepFor(parts_.scheduler, std::min(left, kLook));
-    }
-    if (closing_) {
+    const bool goes_on =
+        co_await env::SleepUnless(parts_.scheduler, options_.hints_every_micros, &closing_);
+    if (!goes_on) {
       co_return;
     }
     for (const auto& [home, count] : lagging_.Counts()) {
