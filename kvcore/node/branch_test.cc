@@ -18,14 +18,9 @@ using client::CommitResult;
 using client::ItemKey;
 using client::Txn;
 using client::Write;
+using test::Put;
 using test::SimNodes;
 
-Txn Put(Bytes pk, Bytes ck, Bytes value) {
-  Txn txn;
-  txn.pk = std::move(pk);
-  txn.writes.push_back({Write::Kind::kPut, std::move(ck), std::move(value)});
-  return txn;
-}
 Txn Erase(Bytes pk, Bytes ck) {
   Txn txn;
   txn.pk = std::move(pk);
@@ -142,6 +137,24 @@ TEST_F(BranchTest, AClientReadsWhatItWroteAsSoonAsTheNetworkIsWhole) {
     RunFor(50);
   }
   EXPECT_EQ(Get(near_, "dir", "f"), "1");
+}
+
+TEST_F(BranchTest, OthersOnTheSameSideAreToldAtOnce) {
+  ClusterClient* const beside = cluster_.AnotherClient(1);
+  std::vector<client::Change> told;
+  beside->SetChangeListener([&](const std::vector<client::Change>& changes) {
+    told.insert(told.end(), changes.begin(), changes.end());
+  });
+  Cut({LastHomeOf("dir")});
+  EXPECT_EQ(Get(beside, "dir", "f"), "-");
+  RunFor(200);
+  told.clear();
+  ASSERT_TRUE(Submit(far_, Put("dir", "f", "1")).degraded);
+  RunFor(100);
+  ASSERT_EQ(told.size(), 1u);
+  EXPECT_EQ(told[0].pk, "dir");
+  EXPECT_EQ(told[0].cks, std::vector<Bytes>{"f"});
+  beside->SetChangeListener({});
 }
 
 TEST_F(BranchTest, WhatWasTakenInSurvivesTheDeathOfTheProcess) {

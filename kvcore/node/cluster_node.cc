@@ -154,8 +154,11 @@ Task<Status> ClusterNode::Start(env::MessageBus* bus) {
   parts.hybrid_clock = &hybrid_clock_;
   parts.clock = env_.clock;
   parts.scheduler = env_.scheduler;
-  parts.changed = [watch = watch_.get()](const Bytes& pk, const std::vector<Bytes>& cks,
-                                         uint64_t session) { watch->Changed(pk, cks, session); };
+  const auto changed = [watch = watch_.get()](const Bytes& pk, const std::vector<Bytes>& cks,
+                                              uint64_t session) {
+    watch->Changed(pk, cks, session);
+  };
+  parts.changed = changed;
   primary_ = std::make_unique<replication::ReplicatedPrimary>(primary, parts);
   chunks_ = std::make_unique<replication::ChunkHome>(storage_epoch, &store_, dots_.get(),
                                                      env_.scheduler, options_.chunks);
@@ -175,6 +178,7 @@ Task<Status> ClusterNode::Start(env::MessageBus* bus) {
   branch_parts.hybrid_clock = &hybrid_clock_;
   branch_parts.clock = env_.clock;
   branch_parts.scheduler = env_.scheduler;
+  branch_parts.changed = changed;
   branches_ = std::make_unique<replication::Branches>(branches, branch_parts);
   service_ = std::make_unique<replication::Service>(home_.get(), primary_.get(), branches_.get());
   storage_ = std::make_unique<replication::StorageService>(options_.partition_bits, chunks_.get(),
@@ -224,17 +228,10 @@ void ClusterNode::StartAntiEntropy() {
   anti_entropy_->Start();
 }
 
-Task<bool> ClusterNode::Wait(int64_t micros) {
-  constexpr int64_t kLook = 100'000;
-  for (; micros > 0 && !stopping_; micros -= kLook) {
-    co_await env::SleepFor(env_.scheduler, std::min(micros, kLook));
-  }
-  co_return !stopping_;
-}
-
 Task<void> ClusterNode::Tidy() {
   while (true) {
-    const bool goes_on = co_await Wait(options_.tidy_micros);
+    const bool goes_on =
+        co_await env::SleepUnless(env_.scheduler, options_.tidy_micros, &stopping_);
     if (!goes_on) {
       co_return;
     }

@@ -89,7 +89,6 @@ class ClusterNode {
   // Once it is started.
   replication::Peers* peers() { return rpc_.get(); }
   replication::Home* home() { return home_.get(); }
-  antientropy::AntiEntropy* anti_entropy() { return anti_entropy_.get(); }
   antientropy::MerkleStore* store() { return &store_; }
   engine::Db* db() { return db_.get(); }
   env::NodeId self() const { return options_.self; }
@@ -108,8 +107,6 @@ class ClusterNode {
   void StartAntiEntropy();
   Task<void> Tidy();
   Task<void> CloseGossip();
-  // False: the node is stopping.
-  Task<bool> Wait(int64_t micros);
   Bytes Members() const;
   Task<Result<Bytes>> AskForMembers(env::NodeId node, int64_t micros);
   Task<Result<Bytes>> Administer(Bytes request);

@@ -79,7 +79,16 @@ Task<Result<Home::TakenIn>> Branches::TakeIn(pb::SubmitRequest request) {
 }
 
 Task<pb::SubmitReply> Branches::Submit(pb::SubmitRequest request) {
+  const Bytes pk = request.pk();
+  const uint64_t session = request.op().session();
+  std::vector<Bytes> cks;
+  for (const pb::Entry& entry : request.entries()) {
+    cks.push_back(entry.ck());
+  }
   const auto taken = co_await TakeIn(std::move(request));
+  if (parts_.changed && taken.ok() && !taken->outcome.conflict && !cks.empty()) {
+    parts_.changed(pk, cks, session);
+  }
   pb::SubmitReply reply;
   reply.set_degraded(true);
   if (!taken.ok()) {
@@ -193,19 +202,12 @@ Task<Status> Branches::MergeNow(Bytes pk) {
   co_return Status::Unavailable("the branch cannot be given up yet");
 }
 
-Task<bool> Branches::Wait(int64_t micros) {
-  constexpr int64_t kLook = 100'000;
-  for (; micros > 0 && !closing_; micros -= kLook) {
-    co_await env::SleepFor(parts_.scheduler, std::min(micros, kLook));
-  }
-  co_return !closing_;
-}
-
 Task<void> Branches::MergeAll() {
   Bytes after;
   while (true) {
     if (after.empty()) {
-      const bool goes_on = co_await Wait(options_.merge_every_micros);
+      const bool goes_on =
+          co_await env::SleepUnless(parts_.scheduler, options_.merge_every_micros, &closing_);
       if (!goes_on) {
         co_return;
       }

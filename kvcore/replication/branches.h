@@ -7,6 +7,7 @@
 #pragma once
 
 #include <atomic>
+#include <functional>
 #include <memory>
 #include <vector>
 
@@ -40,6 +41,8 @@ class Branches {
     versioning::HybridClock* hybrid_clock = nullptr;
     env::Clock* clock = nullptr;
     env::Scheduler* scheduler = nullptr;
+    // As of the primary: what was taken in here. May be empty.
+    std::function<void(const Bytes& pk, const std::vector<Bytes>& cks, uint64_t session)> changed{};
   };
   Branches(const BranchesOptions& options, const Parts& parts);
 
@@ -66,8 +69,6 @@ class Branches {
   // The node and state in which the trunk has everything of the branch.
   Task<Result<std::pair<env::NodeId, PkState>>> MergeAtPrimary(Bytes pk);
   Task<void> MergeAll();
-  // False: closing.
-  Task<bool> Wait(int64_t micros);
 
   const BranchesOptions options_;
   const Parts parts_;
