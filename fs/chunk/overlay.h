@@ -45,28 +45,35 @@ class OverlayIndex {
     return others_are_empty_ ? std::optional<BlockSet>(0) : std::nullopt;
   }
   void Set(uint64_t chunk, BlockSet blocks) {
-    if (blocks == 0 && others_are_empty_) {
-      chunks_.erase(chunk);
-      return;
-    }
     if (chunks_.size() >= kMaxChunks) {
       Forget();
     }
-    chunks_[chunk] = blocks;
+    BlockSet& known = chunks_[chunk];
+    block_count_ += std::popcount(blocks);
+    block_count_ -= std::popcount(known);
+    known = blocks;
+    if (blocks == 0 && others_are_empty_) {
+      chunks_.erase(chunk);
+    }
   }
+  // How many blocks are known of.
+  int64_t block_count() const { return block_count_; }
   // A fresh overlay: no chunk has blocks.
   void Reset() {
     chunks_.clear();
+    block_count_ = 0;
     others_are_empty_ = true;
   }
   void Forget() {
     chunks_.clear();
+    block_count_ = 0;
     others_are_empty_ = false;
   }
 
  private:
   static constexpr size_t kMaxChunks = 65'536;
   std::unordered_map<uint64_t, BlockSet> chunks_;
+  int64_t block_count_ = 0;
   bool others_are_empty_ = false;
 };
 

@@ -132,6 +132,14 @@ void ContentPlanner::PlanInline(Work* work) const {
   work->plan.inline_bytes = std::move(bytes);
 }
 
+uint32_t ContentPlanner::MostBlocks(FileState* state) const {
+  std::lock_guard lock(state->mutex);
+  const uint64_t blocks = static_cast<uint64_t>(state->overlay.block_count());
+  return blocks * kBlockBytes < unfolded_bytes_
+             ? static_cast<uint32_t>(chunks_->geometry().BlocksPerChunk())
+             : fold_blocks_;
+}
+
 Task<Errno> ContentPlanner::PlanChunk(Work* work, uint64_t chunk, ChunkId id) {
   const Geometry& geometry = chunks_->geometry();
   const WriteBuffer* data = work->change->data;
@@ -159,7 +167,7 @@ Task<Errno> ContentPlanner::PlanChunk(Work* work, uint64_t chunk, ChunkId id) {
   }
   const bool is_stored = id != kHole && work->old().chunked;
   if (is_stored && work->change->may_leave_blocks && !covered && dirty != 0 &&
-      LeavesBlocks(geometry, present, dirty, fold_blocks_)) {
+      LeavesBlocks(geometry, present, dirty, MostBlocks(work->state))) {
     const Errno planned = co_await PlanBlocks(work, chunk, id, present, dirty);
     co_return planned;
   }

@@ -45,13 +45,15 @@ struct ContentPlan {
 class ContentPlanner {
  public:
   ContentPlanner(client::Client* client, env::Random* random, env::Scheduler* scheduler,
-                 ChunkReader* chunks, ContentReader* reader, uint32_t fold_blocks)
+                 ChunkReader* chunks, ContentReader* reader, uint32_t fold_blocks,
+                 uint64_t unfolded_bytes)
       : client_(client),
         random_(random),
         scheduler_(scheduler),
         chunks_(chunks),
         reader_(reader),
-        fold_blocks_(fold_blocks) {}
+        fold_blocks_(fold_blocks),
+        unfolded_bytes_(unfolded_bytes) {}
 
   // `change` outlives the plan. The caller holds state->publishing.
   Task<FsResult<ContentPlan>> Plan(FileState* state, Snapshot base, const ContentChange* change);
@@ -61,6 +63,8 @@ class ContentPlanner {
   struct Work;
 
   void PlanInline(Work* work) const;
+  // How many blocks of a chunk may lie over it: the rest is folded.
+  uint32_t MostBlocks(FileState* state) const;
   Task<Errno> PlanChunk(Work* work, uint64_t chunk, ChunkId id);
   // Hashes the chunks that are to be stored, several at a time.
   Task<void> NameChunks(Work* work);
@@ -75,6 +79,7 @@ class ContentPlanner {
   ChunkReader* const chunks_;
   ContentReader* const reader_;
   const uint32_t fold_blocks_;
+  const uint64_t unfolded_bytes_;
 };
 
 }  // namespace kvfs::fs

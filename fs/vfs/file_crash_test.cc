@@ -68,6 +68,7 @@ class Life {
     FileManagerOptions options;
     options.write_buffer_bytes = 4u << 20;
     options.fold_blocks = 3;
+    options.unfolded_bytes = 32u << 10;
     options.fold_after_micros = 1'000'000;
     files_ = FileManager::Create(options, node_->client(), world_.env());
     return true;

@@ -38,6 +38,10 @@ struct FileManagerOptions {
   // Overlay blocks after which a chunk folds; 1 .. 32. Of the 32 blocks of a chunk 31 means: once
   // it is written over whole (doc/content.md has what was measured).
   uint32_t fold_blocks = 31;
+  // Where the overlay of a file is no larger than this, no chunk folds for its number of blocks:
+  // what is so small and written so often, a database's log, is soon written over again. 0 .. 1
+  // GiB.
+  uint64_t unfolded_bytes = 8u << 20;
   // Overlays of files that have not been written for so long fold too; 1 s .. 1 day.
   int64_t fold_after_micros = 600'000'000;
   // With other mounts, which may lock files, and may write while parted from this one

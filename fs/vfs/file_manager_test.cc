@@ -288,32 +288,47 @@ TEST_F(FileManagerTest, CopiesShareChunks) {
   EXPECT_EQ(bench_.Read(to, 0, 1u << 20), bytes);
 }
 
-// As a database does that writes its log again from the start.
-TEST_F(FileManagerTest, AChunkThatIsWrittenOverWholeFoldsOnce) {
-  FileTestBench bench(1, 128u << 10, {});
+// A database that writes its log again from the start, block by block; how often a chunk folded
+// within two chunks written over whole.
+int FoldsOfARewrittenLog(uint64_t unfolded_bytes) {
+  FileManagerOptions options;
+  options.unfolded_bytes = unfolded_bytes;
+  FileTestBench bench(1, 128u << 10, options);
   const InodeRef ref = bench.Create("f");
   const FileHandle handle = *bench.Await(bench.files().Open(ref));
   Bytes bytes = Pattern(1u << 20);
-  ASSERT_TRUE(bench.Write(ref, 0, bytes).ok());
-  ASSERT_TRUE(bench.Await(bench.files().Fsync(ref, handle)).ok());
+  EXPECT_TRUE(bench.Write(ref, 0, bytes).ok());
+  EXPECT_TRUE(bench.Await(bench.files().Fsync(ref, handle)).ok());
   ReferenceSet before = bench.StoredReferences();
   int folds = 0;
   for (uint64_t block = 0; block < 64; ++block) {
     const Bytes data = Pattern(4096, static_cast<int>(block) + 5);
     bytes.replace(block * 4096, data.size(), data);
-    ASSERT_TRUE(bench.Write(ref, block * 4096, data).ok());
-    ASSERT_TRUE(bench.Await(bench.files().Fsync(ref, handle)).ok());
+    EXPECT_TRUE(bench.Write(ref, block * 4096, data).ok());
+    EXPECT_TRUE(bench.Await(bench.files().Fsync(ref, handle)).ok());
     const ReferenceSet after = bench.StoredReferences();
     folds += after != before ? 1 : 0;
     before = after;
   }
-  EXPECT_EQ(folds, 2);
   EXPECT_EQ(bench.Read(ref, 0, 1u << 20), bytes);
+  bench.Remount();
+  EXPECT_EQ(bench.Read(ref, 0, 1u << 20), bytes);
+  return folds;
+}
+
+TEST_F(FileManagerTest, AChunkThatIsWrittenOverWholeFoldsOnce) {
+  EXPECT_EQ(FoldsOfARewrittenLog(0), 2);
+}
+
+TEST_F(FileManagerTest, ASmallOverlayDoesNotFoldForBeingWrittenOverWhole) {
+  EXPECT_EQ(FoldsOfARewrittenLog(1u << 20), 0);
+  EXPECT_EQ(FoldsOfARewrittenLog(160u << 10), 1);  // beyond 40 blocks the second chunk is full
 }
 
 TEST_F(FileManagerTest, SmallOverwritesBecomeBlocksAndFold) {
   FileManagerOptions options;
   options.fold_blocks = 8;
+  options.unfolded_bytes = 0;
   FileTestBench bench(1, 128u << 10, options);
   const InodeRef ref = bench.Create("f");
   const FileHandle handle = *bench.Await(bench.files().Open(ref));

@@ -25,6 +25,7 @@ class FileModel : public ::testing::TestWithParam<int> {
     options.chunk_cache_bytes = seed % 2 == 0 ? 64u << 10 : 4u << 20;
     options.read_ahead_chunks = static_cast<uint32_t>(seed % 4);
     options.fold_blocks = static_cast<uint32_t>(1 + seed % 8);
+    options.unfolded_bytes = seed % 3 == 0 ? 0 : static_cast<uint64_t>(seed % 5) << 14;
     return options;
   }
   static uint32_t ChunkBytes(int seed) { return seed % 2 == 0 ? 8u << 10 : 32u << 10; }

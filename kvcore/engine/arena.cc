@@ -2,17 +2,20 @@
 
 #include <algorithm>
 #include <cassert>
+#include <new>
 
 namespace kvfs::engine {
-namespace {
 
-constexpr size_t kMaxBlockBytes = 2u << 20;
-
-}  // namespace
+Arena::Arena(std::shared_ptr<ArenaPool> pool)
+    : pool_(pool != nullptr ? std::move(pool) : std::make_shared<ArenaPool>(0, nullptr)) {}
 
 Arena::~Arena() {
   for (const Block& block : blocks_) {
-    ::operator delete(block.begin, block.alignment);
+    if (block.pooled) {
+      pool_->Give(block.begin);
+    } else {
+      ::operator delete(block.begin);
+    }
   }
 }
 
@@ -26,7 +29,7 @@ char* Arena::Allocate(size_t bytes) {
     }
     next_ = NewBlock(block_bytes_);
     left_ = block_bytes_;
-    block_bytes_ = std::min(block_bytes_ * 2, kMaxBlockBytes);
+    block_bytes_ = std::min(block_bytes_ * 2, ArenaPool::kBlockBytes);
   }
   char* result = next_;
   next_ += bytes;
@@ -35,17 +38,13 @@ char* Arena::Allocate(size_t bytes) {
 }
 
 char* Arena::NewBlock(size_t bytes) {
-  const bool large = bytes >= kMaxBlockBytes;
-  Block block{.alignment = std::align_val_t{large ? kMaxBlockBytes : alignof(std::max_align_t)}};
+  const bool pooled = bytes == ArenaPool::kBlockBytes;
   blocks_.reserve(blocks_.size() + 1);
-  block.begin = static_cast<char*>(::operator new(bytes, block.alignment));
-  blocks_.push_back(block);
-  if (large && memory_ != nullptr) {
-    memory_->ExpectLongUse(block.begin, bytes);
-  }
+  char* begin = pooled ? pool_->Take() : static_cast<char*>(::operator new(bytes));
+  blocks_.push_back({begin, pooled});
   memory_bytes_.store(memory_bytes_.load(std::memory_order_relaxed) + bytes,
                       std::memory_order_relaxed);
-  return block.begin;
+  return begin;
 }
 
 }  // namespace kvfs::engine

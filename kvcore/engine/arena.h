@@ -1,21 +1,21 @@
 // Arena: memory handed out in small pieces and given back all at once. It grows by larger
-// and larger blocks, at last of the size of a huge page. One thread allocates; the byte
-// counts may be asked for by any.
+// and larger blocks, at last of the size of a huge page, which come from a pool. One thread
+// allocates; the byte counts may be asked for by any.
 #pragma once
 
 #include <atomic>
 #include <cstddef>
-#include <new>
+#include <memory>
 #include <vector>
 
-#include "kvcore/env/memory.h"
+#include "kvcore/engine/arena_pool.h"
 
 namespace kvfs::engine {
 
 class Arena {
  public:
-  // `memory` (may be null) is told of the large blocks.
-  explicit Arena(env::Memory* memory = nullptr) : memory_(memory) {}
+  // `pool`: null for one of its own, that keeps nothing.
+  explicit Arena(std::shared_ptr<ArenaPool> pool = nullptr);
   ~Arena();
   Arena(const Arena&) = delete;
   Arena& operator=(const Arena&) = delete;
@@ -28,12 +28,12 @@ class Arena {
  private:
   struct Block {
     char* begin = nullptr;
-    std::align_val_t alignment{};
+    bool pooled = false;
   };
 
   char* NewBlock(size_t bytes);
 
-  env::Memory* const memory_;
+  const std::shared_ptr<ArenaPool> pool_;
   char* next_ = nullptr;
   size_t left_ = 0;
   size_t block_bytes_ = 4096;  // of the next ordinary block; doubles up to 2 MiB

@@ -185,26 +185,29 @@ Status BlobFile::CheckSubBlock(const BlobRecordHead& head, const BlobIndex::Entr
 }
 
 Status BlobFile::DecodeSubBlock(const BlobRecordHead& head, const BlobIndex::Entry& entry,
-                                uint32_t number, ByteView stored, Bytes* out) const {
+                                uint32_t number, ByteView stored, char* out) const {
   KVFS_RETURN_IF_ERROR(CheckSubBlock(head, entry, number, stored));
   const SubBlock& sub = head.sub_blocks[number];
   if (sub.stored_size == sub.raw_size) {
-    out->append(stored);
+    std::copy(stored.begin(), stored.end(), out);
     return {};
   }
-  const size_t start = out->size();
   size_t raw_size = 0;
-  out->resize(start + sub.raw_size);
   if (head.codec != BlobCodec::kSnappy ||
       !snappy::GetUncompressedLength(stored.data(), stored.size(), &raw_size) ||
-      raw_size != sub.raw_size ||
-      !snappy::RawUncompress(stored.data(), stored.size(), out->data() + start)) {
+      raw_size != sub.raw_size || !snappy::RawUncompress(stored.data(), stored.size(), out)) {
     return Damage(entry.offset + sub.offset, "sub-block does not decompress");
   }
   return {};
 }
 
 Result<Bytes> BlobFile::Read(const BlobPointer& pointer) const {
+  Bytes value;
+  KVFS_RETURN_IF_ERROR(ReadInto(pointer, &value));
+  return value;
+}
+
+Status BlobFile::ReadInto(const BlobPointer& pointer, Bytes* value) const {
   KVFS_ASSIGN_OR_RETURN(const BlobIndex::Entry entry, Locate(pointer));
   // Not a Bytes, which would be filled with zeros first.
   const auto buffer = std::make_unique_for_overwrite<char[]>(entry.stored_size);
@@ -216,14 +219,15 @@ Result<Bytes> BlobFile::Read(const BlobPointer& pointer) const {
   if (head.raw_size != pointer.raw_size) {
     return Damage(entry.offset, "the record's size is not that of its pointer");
   }
-  Bytes value;
-  value.reserve(head.raw_size);
+  value->resize(head.raw_size);
+  char* out = value->data();
   for (uint32_t number = 0; number < head.sub_blocks.size(); ++number) {
     const SubBlock& sub = head.sub_blocks[number];
     KVFS_RETURN_IF_ERROR(
-        DecodeSubBlock(head, entry, number, record.substr(sub.offset, sub.stored_size), &value));
+        DecodeSubBlock(head, entry, number, record.substr(sub.offset, sub.stored_size), out));
+    out += sub.raw_size;
   }
-  return value;
+  return {};
 }
 
 Result<Bytes> BlobFile::ReadRange(const BlobPointer& pointer, uint64_t offset,
@@ -263,8 +267,11 @@ Result<Bytes> BlobFile::ReadRange(const BlobPointer& pointer, uint64_t offset,
   raw.reserve((last - first + uint64_t{1}) * kSubBlockBytes);
   for (uint32_t number = first; number <= last; ++number) {
     const SubBlock& sub = head.sub_blocks[number];
-    KVFS_RETURN_IF_ERROR(DecodeSubBlock(
-        head, entry, number, ByteView(bytes).substr(sub.offset - base, sub.stored_size), &raw));
+    const size_t at = raw.size();
+    raw.resize(at + sub.raw_size);
+    KVFS_RETURN_IF_ERROR(DecodeSubBlock(head, entry, number,
+                                        ByteView(bytes).substr(sub.offset - base, sub.stored_size),
+                                        raw.data() + at));
   }
   raw.erase(0, offset - uint64_t{first} * kSubBlockBytes);
   raw.resize(size);

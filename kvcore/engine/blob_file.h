@@ -30,9 +30,11 @@ class BlobFile {
                                                      std::string name, const BlobFileId& id,
                                                      std::shared_ptr<const BlobIndex> index);
 
-  // REQUIRES of all four: pointer.file is id().logical. An ordinal that is not in the file, or a
+  // REQUIRES of all five: pointer.file is id().logical. An ordinal that is not in the file, or a
   // record of other sizes than the pointer says, is kCorruption.
   Result<Bytes> Read(const BlobPointer& pointer) const;
+  // Into a buffer that may be used again and again; after an error its bytes mean nothing.
+  Status ReadInto(const BlobPointer& pointer, Bytes* value) const;
   // Bytes [offset, offset + size), cut at the value's end. At most two reads of the file.
   Result<Bytes> ReadRange(const BlobPointer& pointer, uint64_t offset, uint64_t size) const;
   // Recovery: whether the record is whole, every byte of it.
@@ -74,9 +76,9 @@ class BlobFile {
   Status CheckWhole(const BlobIndex::Entry& entry, ByteView record, BlobRecordHead* head) const;
   Status CheckSubBlock(const BlobRecordHead& head, const BlobIndex::Entry& entry, uint32_t number,
                        ByteView stored) const;
-  // Verifies sub-block `number`, whose stored bytes are given, and appends its raw bytes.
+  // Verifies sub-block `number`, whose stored bytes are given, and puts its raw bytes to `out`.
   Status DecodeSubBlock(const BlobRecordHead& head, const BlobIndex::Entry& entry, uint32_t number,
-                        ByteView stored, Bytes* out) const;
+                        ByteView stored, char* out) const;
 
   const std::unique_ptr<env::RandomAccessFile> file_;
   const std::string name_;

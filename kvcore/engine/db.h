@@ -108,9 +108,15 @@ class Db {
   // callers share one fdatasync.
   virtual Task<Status> Sync(Position position) = 0;
   virtual Position LastPosition() const = 0;
+  // Whether syncs follow each other closely these moments. Every one of them waits for the blobs of
+  // all batches before it, synced or not; so values that are small enough for a batch are then
+  // better written in it.
+  virtual bool SyncsOften() const = 0;
 
-  // kNotFound; kCorruption.
-  virtual Result<Bytes> Get(ByteView key, const ReadOptions& options = {}) = 0;
+  // kNotFound; kCorruption. GetInto puts the value into a buffer, which costs less where one is
+  // used for many large values in turn; after an error what is in it means nothing.
+  Result<Bytes> Get(ByteView key, const ReadOptions& options = {});
+  virtual Status GetInto(ByteView key, const ReadOptions& options, Bytes* value) = 0;
   // Bytes [offset, offset + size) of the value, cut at its end. For a blob only the sub-blocks
   // concerned are read and decompressed.
   virtual Result<Bytes> GetRange(ByteView key, uint64_t offset, uint64_t size,

@@ -11,6 +11,8 @@ namespace {
 constexpr uint64_t kLevel0Stop = 4;      // times the trigger
 constexpr uint64_t kDebtFull = 64;       // times the size of level 1
 constexpr uint64_t kPointerBytes = 256;  // what a value in a blob file is to the tree
+// A write of more brings its large values as blobs.
+constexpr uint64_t kLargestInLog = 64u << 10;
 // Time owed is waited for once it is worth a timer, and never much at once.
 constexpr int64_t kLeastDelayMicros = 500;
 constexpr int64_t kMaxDelayMicros = 50'000;
@@ -37,8 +39,7 @@ WriteLoad DbImpl::Load() const {
 // Writers share the time: what one is charged the next waits for too.
 int64_t DbImpl::WriteDelayMicros(uint64_t bytes) {
   const std::lock_guard lock(mutex_);
-  const int64_t cost =
-      WriteCostMicros(Load(), bytes < options_.blob_threshold_bytes ? bytes : kPointerBytes);
+  const int64_t cost = WriteCostMicros(Load(), bytes <= kLargestInLog ? bytes : kPointerBytes);
   if (cost == 0) {
     return 0;
   }

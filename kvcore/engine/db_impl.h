@@ -63,9 +63,10 @@ class DbImpl final : public Db {
   Result<Position> Write(const WriteBatch& batch) override;
   Task<Status> Sync(Position position) override;
   Position LastPosition() const override { return last_sequence_.load(std::memory_order_acquire); }
+  bool SyncsOften() const override;
 
   // db_read.cc
-  Result<Bytes> Get(ByteView key, const ReadOptions& options) override;
+  Status GetInto(ByteView key, const ReadOptions& options, Bytes* value) override;
   Result<Bytes> GetRange(ByteView key, uint64_t offset, uint64_t size,
                          const ReadOptions& options) override;
   std::unique_ptr<Iterator> NewIterator(const ReadOptions& options) override;
@@ -81,6 +82,7 @@ class DbImpl final : public Db {
 
  private:
   class SnapshotImpl;
+  class LogSync;
   struct Entry {  // what a key holds, its version pinned so that a blob can be read
     FoundEntry found;
     std::shared_ptr<const ReadView> view;
@@ -190,6 +192,7 @@ class DbImpl final : public Db {
   const env::Env env_;
   const std::string directory_;
   std::unique_ptr<env::FileLock> lock_;
+  const std::shared_ptr<ArenaPool> arena_pool_;
   BlockCache block_cache_;
   TableCache tables_;
   BlobFileCache blob_files_;
@@ -242,7 +245,9 @@ class DbImpl final : public Db {
   std::atomic<uint64_t> user_bytes_{0};
   std::atomic<uint64_t> disk_bytes_{0};
   std::atomic<uint64_t> syncs_{0};
-  bool opened_ = false;  // set once, before anybody has the Db
+  std::atomic<int64_t> last_sync_micros_{INT64_MIN / 2};   // when somebody last asked for one
+  std::atomic<int64_t> syncs_often_until_{INT64_MIN / 2};  // SyncsOften
+  bool opened_ = false;                                    // set once, before anybody has the Db
   SyncGroup sync_;
   ObsoleteDeleter deleter_;
   TaskGroup tasks_;  // last: ends before what its tasks use

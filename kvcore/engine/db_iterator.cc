@@ -193,17 +193,15 @@ class DbIterator final : public Iterator {
 
   void ReadBlob(ByteView stored) const {
     blob_read_ = true;
-    blob_.clear();
     BlobPointer pointer;
-    if (!DecodeBlobPointer(&stored, &pointer)) {
-      status_ = Status::Corruption("bad blob pointer under key " + ToHex(key()));
-    } else if (auto value = view_->version->ReadBlob(blob_files_, pointer); value.ok()) {
-      blob_ = std::move(*value);
-      return;
-    } else {
-      status_ = value.error();
+    Status read = DecodeBlobPointer(&stored, &pointer)
+                      ? view_->version->ReadBlob(blob_files_, pointer, &blob_)
+                      : Status::Corruption("bad blob pointer under key " + ToHex(key()));
+    if (!read.ok()) {
+      blob_.clear();
+      status_ = std::move(read);
+      valid_ = false;
     }
-    valid_ = false;
   }
 
   const std::shared_ptr<const ReadView> view_;

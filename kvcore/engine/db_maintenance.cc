@@ -84,7 +84,7 @@ Stats DbImpl::GetStats() const {
   stats.cache_bytes = cache.bytes;
   stats.cache_hits = cache.hits;
   stats.cache_misses = cache.misses;
-  stats.memory_bytes += stats.memtable_bytes + cache.bytes;
+  stats.memory_bytes += stats.memtable_bytes + arena_pool_->MemoryBytes() + cache.bytes;
   stats.pending_compaction_bytes = PendingCompactionBytes(version, options_);
   stats.waiting_deletion_bytes = deleter_.WaitingBytes();
   stats.flushes = flushes_.count();

@@ -28,6 +28,7 @@ DbImpl::DbImpl(const Options& options, const env::Env& env, std::string director
     : options_(options),
       env_(env),
       directory_(std::move(directory)),
+      arena_pool_(std::make_shared<ArenaPool>(options.memtable_bytes, env.memory)),
       block_cache_(options.block_cache_bytes),
       tables_(env.files, directory_, &block_cache_, kMaxOpenFiles),
       blob_files_(env.files, directory_, kMaxOpenFiles),

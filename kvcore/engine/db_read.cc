@@ -73,13 +73,20 @@ Result<BlobPointer> PointerOf(const FoundEntry& found) {
 
 }  // namespace
 
-Result<Bytes> DbImpl::Get(ByteView key, const ReadOptions& options) {
+Result<Bytes> Db::Get(ByteView key, const ReadOptions& options) {
+  Bytes value;
+  KVFS_RETURN_IF_ERROR(GetInto(key, options, &value));
+  return value;
+}
+
+Status DbImpl::GetInto(ByteView key, const ReadOptions& options, Bytes* value) {
   KVFS_ASSIGN_OR_RETURN(Entry entry, Find(key, options));
   if (entry.found.type == EntryType::kValue) {
-    return std::move(entry.found.value);
+    *value = std::move(entry.found.value);
+    return Status::Ok();
   }
   KVFS_ASSIGN_OR_RETURN(const BlobPointer pointer, PointerOf(entry.found));
-  return entry.view->version->ReadBlob(&blob_files_, pointer);
+  return entry.view->version->ReadBlob(&blob_files_, pointer, value);
 }
 
 Result<Bytes> DbImpl::GetRange(ByteView key, uint64_t offset, uint64_t size,

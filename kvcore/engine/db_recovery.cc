@@ -13,7 +13,7 @@ namespace kvfs::engine {
 Status DbImpl::ReplayLogs() {
   last_sequence_.store(versions_.last_sequence());
   active_ = std::make_shared<MemLog>();
-  active_->memtable = std::make_shared<MemTable>(env_.memory);
+  active_->memtable = std::make_shared<MemTable>(arena_pool_);
   KVFS_ASSIGN_OR_RETURN(const auto names, env_.files->List(directory_));
   std::vector<uint64_t> logs;
   for (const std::string& name : names) {
@@ -159,7 +159,7 @@ Status DbImpl::FinishRecovery() {
     const uint64_t number = log->log_number();
     KVFS_RETURN_IF_ERROR(SyncDirectory(env_.files, directory_));
     auto next = std::make_shared<MemLog>();
-    next->memtable = std::make_shared<MemTable>(env_.memory);
+    next->memtable = std::make_shared<MemTable>(arena_pool_);
     next->log = std::move(log);
     const std::lock_guard lock(mutex_);
     recovered->last_sequence = LastPosition();

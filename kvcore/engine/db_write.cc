@@ -16,6 +16,9 @@ constexpr uint64_t kMemtableSlack = 2;
 // How far ahead logs are written with zeros.
 constexpr uint64_t kMinLogStep = 4u << 10;
 constexpr uint64_t kMaxLogStep = 1u << 20;
+// Two syncs this near to each other mean that more will follow, for so long.
+constexpr int64_t kOftenMicros = 50'000;
+constexpr int64_t kOftenForMicros = 200'000;
 }  // namespace
 
 Status DbImpl::BackgroundError() const {
@@ -187,7 +190,7 @@ Result<Position> DbImpl::Write(const WriteBatch& batch) {
 Status DbImpl::Rotate() {
   KVFS_ASSIGN_OR_RETURN(auto log, OpenLog());
   auto next = std::make_shared<MemLog>();
-  next->memtable = std::make_shared<MemTable>(env_.memory);
+  next->memtable = std::make_shared<MemTable>(arena_pool_);
   next->log = std::move(log);
   const std::lock_guard lock(mutex_);
   active_->last_sequence = last_sequence_.load(std::memory_order_relaxed);
@@ -246,55 +249,85 @@ Task<Status> DbImpl::Sync(Position position) {
   if (options_.read_only || failed_.load(std::memory_order_acquire)) {
     co_return CheckWritable(0, true);
   }
+  const int64_t now = env_.clock->MonotonicMicros();
+  if (now - last_sync_micros_.exchange(now, std::memory_order_relaxed) < kOftenMicros) {
+    syncs_often_until_.store(now + kOftenForMicros, std::memory_order_relaxed);
+  }
   const Position last = LastPosition();
   // A following member of the group may be told of an error another one met first.
   const Status synced = co_await sync_.Sync(std::min(position, last));
   co_return synced;
 }
 
-// Oldest log first: nothing in a log is durable before what precedes it.
-Result<uint64_t> DbImpl::SyncLogs() {
+bool DbImpl::SyncsOften() const {
+  return env_.clock->MonotonicMicros() < syncs_often_until_.load(std::memory_order_relaxed);
+}
+
+// The logs that a round syncs, each up to an offset. Two threads may come to do it: the first does,
+// the other waits for it and gets the same answer. Shared by both.
+class DbImpl::LogSync {
+ public:
   struct Part {
     std::shared_ptr<MemLog> memlog;
     uint64_t offset = 0;
   };
+  explicit LogSync(std::vector<Part> parts) : parts_(std::move(parts)) {}
+
+  // Oldest log first: nothing in a log is durable before what precedes it.
+  Status Run() {
+    const std::lock_guard lock(mutex_);
+    for (const Part& part : std::exchange(parts_, {})) {
+      status_ = SyncFile(part.memlog->log->file());
+      if (!status_.ok()) {
+        break;
+      }
+    }
+    return status_;
+  }
+
+ private:
+  std::mutex mutex_;  // held while it is done
+  std::vector<Part> parts_;
+  Status status_;
+};
+
+Result<uint64_t> DbImpl::SyncLogs() {
   if (failed_.load(std::memory_order_acquire)) {
     return CheckWritable(0, true);
   }
   const uint64_t covered = last_sequence_.load(std::memory_order_acquire);
-  std::vector<Part> parts;
+  std::vector<LogSync::Part> parts;
+  const auto add = [&parts](const std::shared_ptr<MemLog>& memlog) {
+    const uint64_t offset = memlog->log->Offset();
+    if (memlog->synced_offset.load(std::memory_order_relaxed) < offset) {
+      parts.push_back({memlog, offset});
+    }
+  };
   {
     const std::lock_guard lock(mutex_);
     for (const auto& memlog : immutable_) {
-      parts.push_back({memlog});
+      add(memlog);
     }
-    parts.push_back({active_});
-  }
-  for (Part& part : parts) {
-    part.offset = part.memlog->log->Offset();
+    add(active_);
   }
   const auto work = [&]() -> Status {
+    const auto logs = std::make_shared<LogSync>(parts);
     // A batch marks its blob files before it is in the log, so those marked now are enough. While
-    // they are waited for the logs are on their way too.
+    // this thread waits for them another sees to the logs, if one is free.
     if (blobs_.HasReferred()) {
-      for (const Part& part : parts) {
-        const uint64_t synced = part.memlog->synced_offset.load(std::memory_order_relaxed);
-        if (synced < part.offset) {
-          part.memlog->log->file()->StartWriteback(synced, part.offset - synced);
-        }
+      if (!parts.empty()) {
+        env_.scheduler->Post(env::Priority::kForeground, [logs] { (void)logs->Run(); });
       }
+      KVFS_RETURN_IF_ERROR(blobs_.SyncReferred(&syncs_));
     }
-    KVFS_RETURN_IF_ERROR(blobs_.SyncReferred(&syncs_));
     if (directory_dirty_.exchange(false)) {
       KVFS_RETURN_IF_ERROR(SyncDirectory(env_.files, directory_));
     }
-    for (const Part& part : parts) {
-      if (part.memlog->synced_offset.load(std::memory_order_relaxed) < part.offset) {
-        KVFS_RETURN_IF_ERROR(SyncFile(part.memlog->log->file()));
-        syncs_.fetch_add(1, std::memory_order_relaxed);
-        part.memlog->synced_offset.store(part.offset, std::memory_order_relaxed);
-        part.memlog->log->MarkSynced(part.offset);
-      }
+    KVFS_RETURN_IF_ERROR(logs->Run());
+    for (const LogSync::Part& part : parts) {
+      syncs_.fetch_add(1, std::memory_order_relaxed);
+      part.memlog->synced_offset.store(part.offset, std::memory_order_relaxed);
+      part.memlog->log->MarkSynced(part.offset);
     }
     return Status::Ok();
   };

@@ -26,8 +26,8 @@ struct MemTable::Node {
   void SetNext(int level, Node* node) { Link(level).store(node, std::memory_order_release); }
 };
 
-MemTable::MemTable(env::Memory* memory)
-    : arena_(memory),
+MemTable::MemTable(std::shared_ptr<ArenaPool> pool)
+    : arena_(std::move(pool)),
       head_(NewNode(0, 0, kMaxHeight)),
       empty_bytes_(arena_.UsedBytes()),
       last_(head_) {

@@ -19,8 +19,8 @@ namespace kvfs::engine {
 
 class MemTable {
  public:
-  // `memory` (may be null) is given hints.
-  explicit MemTable(env::Memory* memory = nullptr);
+  // `pool`: where its memory comes from and goes to; null for one of its own.
+  explicit MemTable(std::shared_ptr<ArenaPool> pool = nullptr);
   ~MemTable();
   MemTable(const MemTable&) = delete;
   MemTable& operator=(const MemTable&) = delete;

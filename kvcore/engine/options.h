@@ -21,7 +21,7 @@ struct Options {
   // Bits of Bloom filter per key; 0 = none. 0 .. 32.
   uint32_t bloom_bits_per_key = 10;
   // Values from this size on go into blob files at flush, if not already at put. 64 B .. 1 GiB.
-  uint32_t blob_threshold_bytes = 64u << 10;
+  uint32_t blob_threshold_bytes = 8u << 10;
   // A blob file is closed at this size. 64 KiB .. 4 GiB.
   uint64_t blob_file_bytes = 64u << 20;
   // A closed blob file with at least this share of garbage is rewritten. 0.05 .. 1.

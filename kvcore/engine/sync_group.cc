@@ -2,7 +2,6 @@
 
 #include <algorithm>
 #include <cassert>
-#include <vector>
 
 namespace kvfs::engine {
 
@@ -67,48 +66,52 @@ bool SyncGroup::TrySync() {
 
 Status SyncGroup::Lead() {
   const Result<uint64_t> covered = work_();
-  Finish(covered, [this] { LeadOthers(); });
+  // The caller has work of its own to go on with, and others are not to wait for that.
+  env::Scheduler* const scheduler = scheduler_;
+  const Outcome outcome = Finish(covered);
+  if (outcome.more) {  // first, so that the next round begins while the others are being woken
+    scheduler->Post(env::Priority::kForeground, [this] { LeadOthers(); });
+  }
+  for (const std::coroutine_handle<> handle : outcome.wake) {
+    scheduler->Post(env::Priority::kForeground, [handle] { handle.resume(); });
+  }
   return covered.status();
 }
 
 // Round after round while somebody waits: handing the lead from one to the next would leave the
-// disk idle between the rounds for as long as waking a thread takes.
+// disk idle between the rounds for as long as waking a thread takes. Those who waited go on right
+// here, before the next round: what they do is short (an answer, a signal), another thread
+// would come to it later, and those who come back at once are in the next round.
 void SyncGroup::LeadOthers() {
-  while (Finish(work_(), {})) {
+  for (bool more = true; more;) {
+    const Outcome outcome = Finish(work_());
+    more = outcome.more;
+    // After the last of them, if nobody else waits, the owner may be gone, and this with it.
+    for (const std::coroutine_handle<> handle : outcome.wake) {
+      handle.resume();
+    }
   }
 }
 
-bool SyncGroup::Finish(const Result<uint64_t>& covered, env::Scheduler::Work lead_others) {
-  // After the last waiter has been woken its owner, and this with it, may be gone.
-  env::Scheduler* const scheduler = scheduler_;
-  std::vector<std::coroutine_handle<>> wake;
-  bool more = false;
-  {
-    const std::lock_guard lock(mutex_);
-    if (covered.ok()) {
-      synced_ = std::max(synced_, *covered);
+SyncGroup::Outcome SyncGroup::Finish(const Result<uint64_t>& covered) {
+  Outcome outcome;
+  const std::lock_guard lock(mutex_);
+  if (covered.ok()) {
+    synced_ = std::max(synced_, *covered);
+  }
+  std::deque<Waiter*> rest;
+  for (Waiter* waiter : waiters_) {
+    if (covered.ok() && waiter->position > synced_) {
+      rest.push_back(waiter);
+      continue;
     }
-    std::deque<Waiter*> rest;
-    for (Waiter* waiter : waiters_) {
-      if (covered.ok() && waiter->position > synced_) {
-        rest.push_back(waiter);
-        continue;
-      }
-      waiter->status = covered.status();
-      wake.push_back(waiter->handle);
-    }
-    waiters_ = std::move(rest);
-    more = !waiters_.empty();
-    leading_ = more;
+    waiter->status = covered.status();
+    outcome.wake.push_back(waiter->handle);
   }
-  // First, so that the next round begins while the others are still being woken.
-  if (more && lead_others) {
-    scheduler->Post(env::Priority::kForeground, std::move(lead_others));
-  }
-  for (const std::coroutine_handle<> handle : wake) {
-    scheduler->Post(env::Priority::kForeground, [handle] { handle.resume(); });
-  }
-  return more;
+  waiters_ = std::move(rest);
+  outcome.more = !waiters_.empty();
+  leading_ = outcome.more;
+  return outcome;
 }
 
 void SyncGroup::Advance(uint64_t position) {

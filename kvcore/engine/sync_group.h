@@ -9,6 +9,7 @@
 #include <deque>
 #include <functional>
 #include <mutex>
+#include <vector>
 
 #include "kvcore/base/status.h"
 #include "kvcore/base/task.h"
@@ -40,13 +41,17 @@ class SyncGroup {
   };
   class Turn;
 
+  struct Outcome {
+    std::vector<std::coroutine_handle<>> wake;  // whom the round concerned
+    bool more = false;                          // others wait: the lead is still held
+  };
+
   // These three REQUIRE that the caller leads. Does a round and hands the lead on.
   Status Lead();
   // Does rounds while there is somebody who waits.
   void LeadOthers();
-  // After a round: wakes whom it concerns. True if others wait: then the lead is still held, and
-  // goes to `lead_others`, which is posted, if there is such.
-  bool Finish(const Result<uint64_t>& covered, env::Scheduler::Work lead_others);
+  // After a round.
+  Outcome Finish(const Result<uint64_t>& covered);
 
   env::Scheduler* const scheduler_;
   const Work work_;

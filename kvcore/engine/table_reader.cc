@@ -33,6 +33,7 @@ Result<std::shared_ptr<const Table>> Table::Open(std::unique_ptr<env::RandomAcce
   if (table->size_ < kTableFooterBytes) {
     return table->Damage(0, "too short for a table");
   }
+  table->misses_ = std::make_unique<MissRegions>(table->size_);
   Bytes footer;
   const uint64_t footer_at = table->size_ - kTableFooterBytes;
   KVFS_RETURN_IF_ERROR(table->file_->ReadAt(footer_at, kTableFooterBytes, &footer));
@@ -61,6 +62,16 @@ Result<Bytes> Table::ReadVerified(const BlockHandle& handle) const {
   return ReadBlock(*file_, *name_, file_number_, handle);
 }
 
+Result<Bytes> Table::ReadUnexpected(const BlockHandle& handle) const {
+  if (misses_->Note(handle.offset)) {
+    // Into the system's memory: what becomes of the read is of no interest here.
+    const auto buffer = std::make_unique_for_overwrite<char[]>(MissRegions::kRegionBytes);
+    (void)file_->ReadInto(MissRegions::Begin(handle.offset), MissRegions::kRegionBytes,
+                          buffer.get());
+  }
+  return ReadVerified(handle);
+}
+
 template <typename Read>
 Result<std::shared_ptr<const Bytes>> Table::GetBlock(const BlockHandle& handle, bool fill_cache,
                                                      const Read& read) const {
@@ -80,8 +91,8 @@ Result<std::shared_ptr<const Bytes>> Table::GetBlock(const BlockHandle& handle,
 }
 
 uint64_t Table::MemoryBytes() const {
-  return sizeof(*this) + name_->size() + properties_.smallest.size() + properties_.largest.size() +
-         properties_.blobs.size() * sizeof(BlobReference);
+  return sizeof(*this) + name_->size() + misses_->MemoryBytes() + properties_.smallest.size() +
+         properties_.largest.size() + properties_.blobs.size() * sizeof(BlobReference);
 }
 
 Result<std::optional<FoundEntry>> Table::Get(ByteView user_key, uint64_t sequence,
@@ -107,7 +118,8 @@ Result<std::optional<FoundEntry>> Table::Get(ByteView user_key, uint64_t sequenc
   if (!DecodeBlockHandle(&encoded, &handle)) {
     return Damage(footer_.index.offset, "bad block handle");
   }
-  KVFS_ASSIGN_OR_RETURN(auto data_block, GetBlock(handle, fill_cache));
+  KVFS_ASSIGN_OR_RETURN(auto data_block,
+                        GetBlock(handle, fill_cache, [&] { return ReadUnexpected(handle); }));
   block.Reset(std::move(data_block), {name_, handle.offset});
   block.Seek(target);
   if (!block.Valid()) {
@@ -236,7 +248,7 @@ class Table::Iter final : public InternalIterator {
       if (!in_order || size > kMostAhead) {
         ahead_bytes_ = 0;
         ahead_ = Bytes();
-        return ReadBlock(*table_->file_, *table_->name_, table_->file_number_, handle);
+        return table_->ReadUnexpected(handle);
       }
       ahead_bytes_ = std::clamp(2 * ahead_bytes_, kLeastAhead, kMostAhead);
       ahead_at_ = handle.offset;

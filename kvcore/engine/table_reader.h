@@ -13,6 +13,7 @@
 #include "kvcore/engine/cache.h"
 #include "kvcore/engine/internal_iterator.h"
 #include "kvcore/engine/internal_key.h"
+#include "kvcore/engine/miss_regions.h"
 #include "kvcore/engine/table_format.h"
 #include "kvcore/env/file_system.h"
 
@@ -61,6 +62,9 @@ class Table : public std::enable_shared_from_this<Table> {
   Status CheckPlace(const BlockHandle& handle) const;  // that it lies within the file
   // Past the cache.
   Result<Bytes> ReadVerified(const BlockHandle& handle) const;
+  // The same for a data block that nothing said would be read; where several were, what lies around
+  // it is fetched too.
+  Result<Bytes> ReadUnexpected(const BlockHandle& handle) const;
 
   const std::unique_ptr<env::RandomAccessFile> file_;
   const std::shared_ptr<const std::string> name_;
@@ -69,6 +73,7 @@ class Table : public std::enable_shared_from_this<Table> {
   uint64_t size_ = 0;
   TableFooter footer_;
   TableProperties properties_;
+  std::unique_ptr<MissRegions> misses_;
 };
 
 }  // namespace kvfs::engine

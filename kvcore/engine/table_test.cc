@@ -337,5 +337,65 @@ TEST(Table, AWriteErrorIsReported) {
   EXPECT_EQ(builder.Finish().status().code(), Code::kIoError);
 }
 
+// Remembers what was read of the file behind it, and how much at once.
+class RecordingFile final : public env::RandomAccessFile {
+ public:
+  using Reads = std::vector<std::pair<uint64_t, uint64_t>>;  // offset, size
+  RecordingFile(Bytes bytes, Reads* reads) : file_(std::move(bytes)), reads_(reads) {}
+  Status ReadAt(uint64_t offset, size_t size, Bytes* out) const override {
+    reads_->emplace_back(offset, size);
+    return file_.ReadAt(offset, size, out);
+  }
+  Result<size_t> ReadInto(uint64_t offset, size_t size, char* out) const override {
+    reads_->emplace_back(offset, size);
+    return file_.ReadInto(offset, size, out);
+  }
+  Result<uint64_t> Size() const override { return file_.Size(); }
+
+ private:
+  const test::BytesReadFile file_;
+  Reads* const reads_;
+};
+
+// Lookups here and there: a region is read whole at its fourth miss, once.
+TEST(Table, MissesNearEachOtherFetchWhatLiesAround) {
+  constexpr uint64_t kRegion = MissRegions::kRegionBytes;
+  Model model;
+  std::mt19937_64 random(9);
+  for (uint64_t i = 0; i < 600; ++i) {
+    Bytes value(1000, '\0');
+    for (char& c : value) {
+      c = static_cast<char>(random());  // does not compress
+    }
+    model[Key("key " + std::to_string(1000 + i), 1)] = value;
+  }
+  const Bytes bytes = Build(model, Options()).bytes;
+  ASSERT_GT(bytes.size(), 2 * kRegion);
+  BlockCache cache(0);  // everything is a miss
+  RecordingFile::Reads reads;
+  const auto table =
+      *Table::Open(std::make_unique<RecordingFile>(bytes, &reads), "000012.sst", kFile, &cache);
+  // The regions read whole by these lookups.
+  const auto regions_read = [&](std::initializer_list<uint64_t> numbers) {
+    reads.clear();
+    for (const uint64_t number : numbers) {
+      const auto found = table->Get("key " + std::to_string(1000 + number), 5);
+      EXPECT_TRUE(found.ok() && found->has_value());
+    }
+    std::vector<uint64_t> regions;
+    for (const auto& [offset, size] : reads) {
+      if (size == kRegion) {
+        regions.push_back(offset / kRegion);
+      }
+    }
+    return regions;
+  };
+  EXPECT_EQ(regions_read({0, 300, 40, 340, 80, 380}), std::vector<uint64_t>());
+  EXPECT_EQ(regions_read({120}), std::vector<uint64_t>{0});
+  EXPECT_EQ(regions_read({420}), std::vector<uint64_t>{1});
+  EXPECT_EQ(regions_read({1, 2, 3, 4, 5, 6, 7, 8, 301, 302, 303, 304, 305, 306}),
+            std::vector<uint64_t>());
+}
+
 }  // namespace
 }  // namespace kvfs::engine

@@ -126,9 +126,9 @@ Result<std::shared_ptr<const BlobFile>> Version::OpenBlob(BlobFileCache* cache,
   return it->second->Open(cache);
 }
 
-Result<Bytes> Version::ReadBlob(BlobFileCache* cache, const BlobPointer& pointer) const {
+Status Version::ReadBlob(BlobFileCache* cache, const BlobPointer& pointer, Bytes* value) const {
   KVFS_ASSIGN_OR_RETURN(const auto file, OpenBlob(cache, pointer.file));
-  return file->Read(pointer);
+  return file->ReadInto(pointer, value);
 }
 
 namespace {

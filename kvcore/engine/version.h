@@ -46,7 +46,7 @@ class Version {
   int DeepestLevel() const;
 
   // The whole value of a blob. kCorruption also if its file is not there.
-  Result<Bytes> ReadBlob(BlobFileCache* cache, const BlobPointer& pointer) const;
+  Status ReadBlob(BlobFileCache* cache, const BlobPointer& pointer, Bytes* value) const;
   Result<std::shared_ptr<const BlobFile>> OpenBlob(BlobFileCache* cache, uint64_t logical) const;
 };
 

@@ -12,6 +12,21 @@ using replication::StoreWrite;
 // Large values of a synced batch that together are no larger go into the log itself.
 constexpr uint64_t kInlineBytes = 64u << 10;
 
+// What is staged begins with one of these: then follows the pointer, or the value itself, which is
+// for the log.
+constexpr char kStagedBlob = 'b';
+constexpr char kStagedValue = 'v';
+
+// REQUIRES: from StageLarge, and a blob.
+BlobPointer StagedPointer(ByteView staged) {
+  BlobPointer pointer;
+  staged.remove_prefix(1);
+  const bool decoded = DecodeBlobPointer(&staged, &pointer);
+  assert(decoded);
+  (void)decoded;
+  return pointer;
+}
+
 class Scanner final : public replication::StoreIterator {
  public:
   explicit Scanner(std::unique_ptr<engine::Iterator> iterator) : iterator_(std::move(iterator)) {
@@ -42,18 +57,23 @@ bool GoesIntoTheLog(const std::vector<StoreWrite>& writes,
 }  // namespace
 
 Result<Bytes> EngineLocalStore::StageLarge(ByteView value) {
-  KVFS_ASSIGN_OR_RETURN(const BlobPointer pointer, db_->PutBlob(value));
   Bytes staged;
+  if (value.size() <= kInlineBytes && db_->SyncsOften()) {
+    staged.reserve(1 + value.size());
+    staged += kStagedValue;
+    staged.append(value);
+    return staged;
+  }
+  KVFS_ASSIGN_OR_RETURN(const BlobPointer pointer, db_->PutBlob(value));
+  staged += kStagedBlob;
   EncodeBlobPointer(pointer, &staged);
   return staged;
 }
 
 void EngineLocalStore::Unstage(ByteView staged) {
-  BlobPointer pointer;
-  const bool decoded = DecodeBlobPointer(&staged, &pointer);
-  assert(decoded);
-  (void)decoded;
-  db_->ForgetBlob(pointer);
+  if (staged.front() == kStagedBlob) {
+    db_->ForgetBlob(StagedPointer(staged));
+  }
 }
 
 Result<replication::Position> EngineLocalStore::Apply(std::vector<StoreWrite> writes,
@@ -76,15 +96,13 @@ Result<replication::Position> EngineLocalStore::Apply(std::vector<StoreWrite> wr
             batch.PutBlob(write.key, pointer);
           }
           break;
-        case StoreWrite::Kind::kPutStaged: {
-          BlobPointer pointer;
-          ByteView staged = write.value;
-          const bool decoded = DecodeBlobPointer(&staged, &pointer);
-          assert(decoded);
-          (void)decoded;
-          batch.PutBlob(write.key, pointer);
+        case StoreWrite::Kind::kPutStaged:
+          if (write.value.front() == kStagedBlob) {
+            batch.PutBlob(write.key, StagedPointer(write.value));
+          } else {
+            batch.Put(write.key, ByteView(write.value).substr(1));
+          }
           break;
-        }
         case StoreWrite::Kind::kDelete:
           batch.Delete(write.key);
           break;

@@ -1,6 +1,7 @@
 // EngineLocalStore: the LocalStore on the storage engine. Large values go into blob
 // files; a small batch that will be synced goes wholly into the log, so that one
-// fdatasync makes it durable. Borrowed Db. Thread-safe.
+// fdatasync makes it durable. So do small values of other batches while somebody syncs all the
+// time: each of those syncs covers them too. Borrowed Db. Thread-safe.
 #pragma once
 
 #include "kvcore/engine/db.h"

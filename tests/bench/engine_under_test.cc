@@ -68,10 +68,9 @@ class KvfsEngine final : public EngineUnderTest {
     Write(batch, false);
   }
   bool Get(std::string_view key, std::string* value) override {
-    auto read = db_->Get(key);
-    if (read.status().code() == Code::kNotFound) return false;
-    if (!read.ok()) Fail(read.status().ToString());
-    *value = std::move(*read);
+    const Status read = db_->GetInto(key, {}, value);
+    if (read.code() == Code::kNotFound) return false;
+    Check(read);
     return true;
   }
   size_t Scan(std::string_view key, size_t limit) override {
