@@ -111,19 +111,17 @@ Status MerkleStore::AddDigest(ByteView key, ByteView value, bool takes_away,
 
 Status MerkleStore::SumUp(uint32_t partition, Changes* sums) {
   const uint32_t first = replication::FirstPlace(partition, partition_bits_);
-  for (uint32_t place = first; place < first + (kPlaces >> partition_bits_); ++place) {
-    const auto at = static_cast<uint16_t>(place);
-    KVFS_RETURN_IF_ERROR(ForEachKey(store_, at, [&](ByteView pk, const auto& state) {
-      (*sums)[{Tree::kKeys, at}] += digester_.OfKey(pk, state);
+  const auto add_key = [&](uint16_t place, ByteView pk, const auto& state) {
+    (*sums)[{Tree::kKeys, place}] += digester_.OfKey(pk, state);
+    return Status::Ok();
+  };
+  const auto add_chunks = [&](uint16_t place) {
+    return ForEachReference(store_, place, [&](const auto& id, const auto& ref, const auto& stamp) {
+      (*sums)[{Tree::kChunks, place}] += digester_.OfReference(id, ref, stamp);
       return Status::Ok();
-    }));
-    KVFS_RETURN_IF_ERROR(
-        ForEachReference(store_, at, [&](const auto& id, const auto& ref, const auto& stamp) {
-          (*sums)[{Tree::kChunks, at}] += digester_.OfReference(id, ref, stamp);
-          return Status::Ok();
-        }));
-  }
-  return Status::Ok();
+    });
+  };
+  return WalkPlaces(store_, first, kPlaces >> partition_bits_, add_key, add_chunks);
 }
 
 Status MerkleStore::Load(uint32_t partition) {
@@ -271,8 +269,22 @@ Result<std::vector<Sum>> MerkleStore::Sums(Tree tree, const std::vector<PlaceRan
 
 Status ForEachKey(LocalStore* store, uint16_t place,
                   const std::function<Status(ByteView, const replication::PkState&)>& take) {
-  Bytes at = replication::PkPrefix(place, Bytes(1, replication::kWorkPk)).substr(0, 3);
-  const Bytes end = replication::PrefixEnd(at);
+  return WalkPlaces(
+      store, place, 1,
+      [&](uint16_t, ByteView pk, const replication::PkState& state) { return take(pk, state); },
+      [](uint16_t) { return Status::Ok(); });
+}
+
+Status WalkPlaces(
+    LocalStore* store, uint32_t first, uint32_t count,
+    const std::function<Status(uint16_t, ByteView, const replication::PkState&)>& take_key,
+    const std::function<Status(uint16_t)>& take_chunks) {
+  const auto prefix = [](uint32_t place) {
+    return replication::PkPrefix(static_cast<uint16_t>(place), Bytes(1, replication::kWorkPk))
+        .substr(0, 3);
+  };
+  Bytes at = prefix(first);
+  const Bytes end = replication::PrefixEnd(prefix(first + count - 1));
   while (true) {
     // A scan of its own for each pk: it may have very many items.
     const auto entries = store->Scan(at, end);
@@ -282,12 +294,13 @@ Status ForEachKey(LocalStore* store, uint16_t place,
     KVFS_ASSIGN_OR_RETURN(const ParsedKey key, replication::ParseKey(entries->key(), false));
     if (key.kind == KeyKind::kState) {
       KVFS_ASSIGN_OR_RETURN(const auto state, replication::DecodePkState(entries->value()));
-      KVFS_RETURN_IF_ERROR(take(key.pk, state));
+      KVFS_RETURN_IF_ERROR(take_key(key.place, key.pk, state));
     }
     const bool is_chunk = key.kind == KeyKind::kChunkData || key.kind == KeyKind::kChunkRef;
     if (is_chunk) {
-      // Behind all chunks: they are neighbours.
-      at = replication::PkPrefix(place, key.pk).substr(0, 5);
+      // Behind all chunks of the place: they are neighbours.
+      KVFS_RETURN_IF_ERROR(take_chunks(key.place));
+      at = replication::PkPrefix(key.place, key.pk).substr(0, 5);
       at = replication::PrefixEnd(at);
     } else {
       at = BehindPk(key);

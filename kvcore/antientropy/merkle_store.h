@@ -71,6 +71,11 @@ class MerkleStore final : public replication::LocalStore {
 // The keys of a place with their states, in order.
 Status ForEachKey(replication::LocalStore* store, uint16_t place,
                   const std::function<Status(ByteView pk, const replication::PkState&)>& take);
+// The same for `count` places from `first` on. `take_chunks`: there are chunks in this place.
+Status WalkPlaces(
+    replication::LocalStore* store, uint32_t first, uint32_t count,
+    const std::function<Status(uint16_t place, ByteView pk, const replication::PkState&)>& take_key,
+    const std::function<Status(uint16_t place)>& take_chunks);
 // The references of the chunks of a place with their stamps, in the order of chunks.
 Status ForEachReference(
     replication::LocalStore* store, uint16_t place,
