@@ -32,19 +32,21 @@ class Completion {
   // False: it had a value already, and keeps that.
   bool Set(T value) const {
     std::coroutine_handle<> waiter;
-    {
-      std::lock_guard lock(shared_->mutex);
-      if (shared_->set) {
-        return false;
-      }
-      shared_->set = true;
-      shared_->value = std::move(value);
-      waiter = std::exchange(shared_->waiter, nullptr);
-    }
+    const bool was_first = Bring(std::move(value), &waiter);
     if (waiter) {
       shared_->scheduler->Post(Priority::kForeground, [waiter] { waiter.resume(); });
     }
-    return true;
+    return was_first;
+  }
+  // The same, by a task that ends or waits now without blocking: the waiter may go on on its
+  // thread (Scheduler::PostNext).
+  bool SetNext(T value) const {
+    std::coroutine_handle<> waiter;
+    const bool was_first = Bring(std::move(value), &waiter);
+    if (waiter) {
+      shared_->scheduler->PostNext([waiter] { waiter.resume(); });
+    }
+    return was_first;
   }
 
   // `T value = co_await completion.Get();`, once.
@@ -78,6 +80,17 @@ class Completion {
   bool operator==(const Completion& other) const { return shared_ == other.shared_; }
 
  private:
+  bool Bring(T value, std::coroutine_handle<>* waiter) const {
+    std::lock_guard lock(shared_->mutex);
+    if (shared_->set) {
+      return false;
+    }
+    shared_->set = true;
+    shared_->value = std::move(value);
+    *waiter = std::exchange(shared_->waiter, nullptr);
+    return true;
+  }
+
   std::shared_ptr<Shared> shared_;
 };
 

@@ -8,6 +8,7 @@
 
 #include <cstdint>
 #include <functional>
+#include <utility>
 
 namespace kvfs::env {
 
@@ -26,6 +27,9 @@ class Scheduler {
   virtual ~Scheduler() = default;
 
   virtual void Post(Priority priority, Work work) = 0;
+  // Foreground work of a task that ends, or waits, without blocking meanwhile: the thread that
+  // runs the task may go on with this itself, which spares another thread its waking.
+  virtual void PostNext(Work work) { Post(Priority::kForeground, std::move(work)); }
   // Runs `work` as a task of `priority` once `delay_micros` (>= 0) have passed.
   virtual TimerId PostAfter(int64_t delay_micros, Priority priority, Work work) = 0;
   // True if the work will not run any more; false if it has started or run, or the id is unknown.

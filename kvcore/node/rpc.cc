@@ -91,7 +91,7 @@ env::Scheduler::TimerId Rpc::StartTimer(env::NodeId to, env::Completion<Result<B
 
 Task<void> Rpc::CallSelf(Task<Result<Bytes>> task, env::Completion<Result<Bytes>> done) {
   Result<Bytes> answer = co_await task;
-  done.Set(std::move(answer));
+  done.SetNext(std::move(answer));
 }
 
 Task<Result<Bytes>> Rpc::Call(env::NodeId to, Method method, Bytes body, int64_t timeout_micros) {
@@ -239,7 +239,7 @@ void Rpc::ReceiveReply(env::NodeId from, const pb::RpcHeader& header, Bytes body
   if (header.wrong_life() && found->second.life != 0) {
     // The life it was for may have carried it out and died, and this be about a copy of it.
     env_.scheduler->Cancel(found->second.timer);
-    found->second.done.Set(StartedAnew(from));
+    found->second.done.SetNext(StartedAnew(from));
     return;
   }
   if (header.wrong_life()) {
@@ -255,11 +255,11 @@ void Rpc::ReceiveReply(env::NodeId from, const pb::RpcHeader& header, Bytes body
   env_.scheduler->Cancel(found->second.timer);
   const auto code = static_cast<Code>(header.code());
   if (header.code() > static_cast<uint32_t>(Code::kOutcomeUnknown)) {
-    found->second.done.Set(Status::InvalidArgument("reply of a peer: an unknown code"));
+    found->second.done.SetNext(Status::InvalidArgument("reply of a peer: an unknown code"));
   } else if (code != Code::kOk) {
-    found->second.done.Set(Status(code, header.message()));
+    found->second.done.SetNext(Status(code, header.message()));
   } else {
-    found->second.done.Set(std::move(body));
+    found->second.done.SetNext(std::move(body));
   }
 }
 

@@ -20,13 +20,14 @@ constexpr int kAttemptsAtFirst = 10;
 // One read of all homes, shared by whoever waits and those that bring the answers.
 struct Coordinator::Reading {
   Reading(std::vector<env::NodeId> homes, ReadLevel level, env::Scheduler* scheduler)
-      : round(std::move(homes), level), over(scheduler) {}
+      : round(std::move(homes), level), over(scheduler), is_late(scheduler) {}
 
   pb::ReadRequest request;  // does not change
   std::mutex mutex;         // guards the two below
   ReadRound round;
   bool repairs = false;
   const env::Completion<bool> over;
+  const env::Completion<bool> is_late;  // false: it is over before that
 };
 
 Coordinator::Coordinator(const CoordinatorOptions& options, const Placement* placement,
@@ -228,7 +229,7 @@ Task<void> Coordinator::ReadFrom(ReadRound::Ask ask, std::shared_ptr<Reading> re
     std::lock_guard lock(reading->mutex);
     more = reading->round.Answer(ask.home, std::move(told));
     if (reading->round.verdict() != ReadRound::Verdict::kOpen) {
-      reading->over.Set(true);
+      reading->over.SetNext(true);
     }
     repair = !reading->repairs && !reading->round.Others().empty();
     reading->repairs = reading->repairs || repair;
@@ -241,7 +242,13 @@ Task<void> Coordinator::ReadFrom(ReadRound::Ask ask, std::shared_ptr<Reading> re
 }
 
 Task<void> Coordinator::HedgeLater(std::shared_ptr<Reading> reading) {
-  co_await env::SleepFor(scheduler_, options_.hedge_micros);
+  const auto timer = scheduler_->PostAfter(options_.hedge_micros, env::Priority::kForeground,
+                                           [is_late = reading->is_late] { is_late.SetNext(true); });
+  const bool is_late = co_await reading->is_late.Get();
+  if (!is_late) {
+    scheduler_->Cancel(timer);
+    co_return;
+  }
   std::vector<ReadRound::Ask> asks;
   {
     std::lock_guard lock(reading->mutex);
@@ -284,6 +291,7 @@ Task<std::optional<pb::ReadReply>> Coordinator::ReadAtOnce(std::vector<env::Node
     tasks_.Start(HedgeLater(reading));
   }
   (void)co_await reading->over.Get();
+  reading->is_late.SetNext(false);
   std::lock_guard lock(reading->mutex);
   if (reading->round.verdict() != ReadRound::Verdict::kDecided) {
     co_return std::nullopt;

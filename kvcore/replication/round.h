@@ -62,7 +62,7 @@ class Round {
   void Decide() {
     if (!is_decided_ && (gave_up_ || quorum_.verdict() != Verdict::kOpen)) {
       is_decided_ = true;
-      decided_.Set(quorum_.verdict());
+      decided_.SetNext(quorum_.verdict());
     }
   }
 

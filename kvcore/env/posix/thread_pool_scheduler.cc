@@ -5,6 +5,8 @@
 #include <algorithm>
 #include <cassert>
 #include <chrono>
+#include <limits>
+#include <utility>
 
 namespace kvfs::env::posix {
 namespace {
@@ -56,6 +58,22 @@ ThreadPoolScheduler::~ThreadPoolScheduler() {
   }
 }
 
+ThreadPoolScheduler::Worker* ThreadPoolScheduler::Self() const {
+  const auto self = std::find_if(workers_.begin(), workers_.end(), [](const auto& worker) {
+    return worker->id.load() == std::this_thread::get_id();
+  });
+  return self == workers_.end() ? nullptr : self->get();
+}
+
+void ThreadPoolScheduler::PostNext(Work work) {
+  Worker* const worker = Self();
+  if (worker == nullptr || worker->next) {
+    Post(Priority::kForeground, std::move(work));
+  } else {
+    worker->next = std::move(work);
+  }
+}
+
 void ThreadPoolScheduler::Post(Priority priority, Work work) {
   std::lock_guard lock(mutex_);
   assert(!stopping_);
@@ -73,7 +91,8 @@ Scheduler::TimerId ThreadPoolScheduler::PostAfter(int64_t delay_micros, Priority
   }
   const auto it = timers_.emplace(TimerKey{due, id}, Timer{priority, std::move(work)}).first;
   timer_due_.emplace(id, due);
-  if (it == timers_.begin()) {
+  // One that is cancelled before it is due does not bring the time of waking forward.
+  if (it == timers_.begin() && due < timers_wake_micros_) {
     timers_changed_.notify_one();
   }
   return id;
@@ -121,6 +140,7 @@ bool ThreadPoolScheduler::Drained() const {
 }
 
 void ThreadPoolScheduler::RunWorker(Worker* worker) {
+  worker->id = std::this_thread::get_id();
   if (worker->least_urgent == Priority::kBackground) {
     // For this thread alone, on Linux. A failure costs latency under load, nothing else.
     (void)setpriority(PRIO_PROCESS, 0, getpriority(PRIO_PROCESS, 0) + kBackgroundNiceness);
@@ -136,6 +156,10 @@ void ThreadPoolScheduler::RunWorker(Worker* worker) {
         item.work();
       }
       item.work = nullptr;  // destroyed outside the lock
+      while (worker->next) {
+        const Work next = std::exchange(worker->next, nullptr);
+        next();
+      }
       lock.lock();
       --running_;
       if (draining_ && Drained()) {
@@ -164,10 +188,12 @@ void ThreadPoolScheduler::RunTimers() {
       Enqueue(node.mapped().priority, Item{std::move(node.mapped().work), id});
     }
     if (timers_.empty()) {
+      timers_wake_micros_ = std::numeric_limits<int64_t>::max();
       timers_changed_.wait(lock);
     } else {
+      timers_wake_micros_ = timers_.begin()->first.first;
       const std::chrono::steady_clock::time_point due{
-          std::chrono::microseconds(timers_.begin()->first.first)};
+          std::chrono::microseconds(timers_wake_micros_)};
       timers_changed_.wait_until(lock, due);
     }
   }

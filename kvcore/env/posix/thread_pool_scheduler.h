@@ -11,6 +11,7 @@
 // timers that are not due, and joins. It must not run on a worker.
 #pragma once
 
+#include <atomic>
 #include <condition_variable>
 #include <deque>
 #include <map>
@@ -37,6 +38,7 @@ class ThreadPoolScheduler final : public Scheduler {
   ~ThreadPoolScheduler() override;
 
   void Post(Priority priority, Work work) override;
+  void PostNext(Work work) override;
   TimerId PostAfter(int64_t delay_micros, Priority priority, Work work) override;
   bool Cancel(TimerId id) override;
 
@@ -49,6 +51,8 @@ class ThreadPoolScheduler final : public Scheduler {
     Priority least_urgent;  // it runs this and everything more urgent
     bool idle = false;      // cleared by whoever wakes it
     std::condition_variable wake;
+    Work next;  // what its task has left for it; used by its thread alone
+    std::atomic<std::thread::id> id;
     std::thread thread;
   };
   struct Timer {
@@ -58,6 +62,8 @@ class ThreadPoolScheduler final : public Scheduler {
   using TimerKey = std::pair<int64_t, TimerId>;  // due, in monotonic microseconds
 
   void RunWorker(Worker* worker);
+  // The worker that the calling thread is, or null.
+  Worker* Self() const;
   void RunTimers();
   // The three below: REQUIRES mutex_.
   void Enqueue(Priority priority, Item item);
@@ -76,6 +82,7 @@ class ThreadPoolScheduler final : public Scheduler {
   std::unordered_map<TimerId, int64_t> timer_due_;  // those in timers_
   std::unordered_set<TimerId> timers_queued_;       // due, not started, not cancelled
   TimerId last_timer_ = 0;
+  int64_t timers_wake_micros_ = 0;  // when the thread that watches them looks again
   std::condition_variable timers_changed_;
   std::thread timer_thread_;
 };

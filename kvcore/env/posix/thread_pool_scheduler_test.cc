@@ -5,6 +5,7 @@
 #include <atomic>
 #include <future>
 #include <memory>
+#include <thread>
 #include <vector>
 
 #include "kvcore/env/posix/blocking_wait.h"
@@ -116,6 +117,45 @@ TEST(ThreadPoolSchedulerTest, TimersRunWhenDueAndNotBefore) {
                       [&] { early.set_value(clock.MonotonicMicros()); });
   EXPECT_GE(early.get_future().get() - start, 5'000);
   EXPECT_GE(late.get_future().get() - start, 30'000);
+}
+
+TEST(ThreadPoolSchedulerTest, WhatATaskLeavesForItsThreadRunsThereWhenItHasEnded) {
+  std::atomic<int> ran{0};
+  std::atomic<int> elsewhere{0};
+  std::atomic<bool> has_ended{false};
+  {
+    ThreadPoolScheduler scheduler(4);
+    scheduler.Post(Priority::kForeground, [&] {
+      const auto here = std::this_thread::get_id();
+      scheduler.PostNext([&, here] {
+        EXPECT_TRUE(has_ended);
+        elsewhere += std::this_thread::get_id() == here ? 0 : 1;
+        ++ran;
+        scheduler.PostNext([&, here] {
+          elsewhere += std::this_thread::get_id() == here ? 0 : 1;
+          ++ran;
+        });
+      });
+      scheduler.PostNext([&] { ++ran; });  // a second one is for whoever has time
+      has_ended = true;
+    });
+    scheduler.PostNext([&] { ++ran; });  // of no task
+  }
+  EXPECT_EQ(ran, 4);
+  EXPECT_EQ(elsewhere, 0);
+}
+
+TEST(ThreadPoolSchedulerTest, ATimerThatIsDueSoonerIsNotLate) {
+  ThreadPoolScheduler scheduler(2);
+  for (int i = 0; i < 20; ++i) {
+    const auto later = scheduler.PostAfter(3600'000'000, Priority::kForeground, [] {});
+    const auto cancelled = scheduler.PostAfter(50'000, Priority::kForeground, [] {});
+    EXPECT_TRUE(scheduler.Cancel(cancelled));
+    std::promise<void> fired;
+    scheduler.PostAfter(i * 100, Priority::kForeground, [&] { fired.set_value(); });
+    EXPECT_EQ(fired.get_future().wait_for(kDeadline), std::future_status::ready);
+    EXPECT_TRUE(scheduler.Cancel(later));
+  }
 }
 
 TEST(ThreadPoolSchedulerTest, CancelledTimersNeverRun) {
