@@ -81,4 +81,23 @@ std::invoke_result_t<Attempt> RetryOnConflict(Attempt attempt) {
   co_return Errno(EIO);
 }
 
+// The same, at first with what was so a moment ago: `attempt` takes a Freshness, and asserts what
+// it has read before it changes anything. An answer that may be owed to the age of that is asked
+// for again.
+template <typename Attempt>
+std::invoke_result_t<Attempt, Freshness> RecentThenNow(Attempt attempt) {
+  auto recent = co_await attempt(Freshness::kRecent);
+  if (recent.ok()) {
+    co_return recent;
+  }
+  for (const Errno aged : {kRetry, Errno(ENOENT), Errno(EEXIST), Errno(ENOTEMPTY), Errno(ENOTDIR),
+                           Errno(EISDIR), Errno(EINVAL), Errno(EMLINK)}) {
+    if (recent.error() == aged) {
+      auto now = co_await RetryOnConflict([&attempt] { return attempt(Freshness::kNow); });
+      co_return now;
+    }
+  }
+  co_return recent;
+}
+
 }  // namespace kvfs::fs

@@ -81,8 +81,16 @@ Bytes EncodeTimes(const pb::DirectoryTimes& times) { return Encode(times); }
 Bytes EncodeLink(const pb::Link& link) { return Encode(link); }
 bool RecordFits(const pb::Inode& record) { return record.ByteSizeLong() <= kMaxRecordBytes; }
 
+Task<Result<std::vector<std::optional<client::Item>>>> GetItems(client::Client* client,
+                                                                std::vector<client::ItemKey> keys,
+                                                                Freshness freshness) {
+  return freshness == Freshness::kRecent ? client->GetRecent(std::move(keys))
+                                         : client->GetMany(std::move(keys));
+}
+
 Task<FsResult<std::vector<std::optional<LoadedInode>>>> LoadInodes(client::Client* client,
-                                                                   std::vector<InodeRef> refs) {
+                                                                   std::vector<InodeRef> refs,
+                                                                   Freshness freshness) {
   std::vector<client::ItemKey> wanted;
   wanted.reserve(refs.size() + 1);
   for (const InodeRef& ref : refs) {
@@ -91,7 +99,7 @@ Task<FsResult<std::vector<std::optional<LoadedInode>>>> LoadInodes(client::Clien
       wanted.push_back({keys::DirectoryPk(ref.home), keys::Times()});
     }
   }
-  auto items = co_await client->GetMany(std::move(wanted));
+  auto items = co_await GetItems(client, std::move(wanted), freshness);
   if (!items.ok()) {
     co_return ToErrno(items.error());
   }
@@ -122,8 +130,8 @@ Task<FsResult<std::vector<std::optional<LoadedInode>>>> LoadInodes(client::Clien
   co_return loaded;
 }
 
-Task<FsResult<LoadedInode>> LoadInode(client::Client* client, InodeRef ref) {
-  if (!IsDirectory(ref)) {  // the common case, without the vectors
+Task<FsResult<LoadedInode>> LoadInode(client::Client* client, InodeRef ref, Freshness freshness) {
+  if (!IsDirectory(ref) && freshness == Freshness::kNow) {  // the common case, without the vectors
     auto item = co_await client->Get(keys::RecordItem(ref));
     if (!item.ok()) {
       co_return ToErrno(item.error());
@@ -136,7 +144,7 @@ Task<FsResult<LoadedInode>> LoadInode(client::Client* client, InodeRef ref) {
     }
   }
   std::vector<InodeRef> refs(1, ref);
-  auto loaded = co_await LoadInodes(client, std::move(refs));
+  auto loaded = co_await LoadInodes(client, std::move(refs), freshness);
   if (!loaded.ok()) {
     co_return loaded.error();
   }

@@ -38,11 +38,21 @@ struct LoadedInode {
   bool in_conflict = false;
 };
 
+enum class Freshness : uint8_t {
+  kNow,
+  kRecent,  // perhaps as it was a moment ago (Client::GetRecent)
+};
+
 // ENOENT: there is no such inode (any more).
-Task<FsResult<LoadedInode>> LoadInode(client::Client* client, InodeRef ref);
+Task<FsResult<LoadedInode>> LoadInode(client::Client* client, InodeRef ref,
+                                      Freshness freshness = Freshness::kNow);
 // Several at once; an entry without a record is an empty optional.
-Task<FsResult<std::vector<std::optional<LoadedInode>>>> LoadInodes(client::Client* client,
-                                                                   std::vector<InodeRef> refs);
+Task<FsResult<std::vector<std::optional<LoadedInode>>>> LoadInodes(
+    client::Client* client, std::vector<InodeRef> refs, Freshness freshness = Freshness::kNow);
+// Items as fresh as that.
+Task<Result<std::vector<std::optional<client::Item>>>> GetItems(client::Client* client,
+                                                                std::vector<client::ItemKey> keys,
+                                                                Freshness freshness);
 
 // The parts of a transaction on DirectoryPk(loaded.ref.home).
 client::Assert AssertRecord(const LoadedInode& loaded);

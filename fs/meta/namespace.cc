@@ -52,10 +52,17 @@ Task<Errno> Namespace::Initialise(Credentials owner) {
   co_return done == kRetry ? Errno() : done;  // somebody else made it meanwhile
 }
 
-Task<FsResult<Namespace::FoundEntry>> Namespace::FindEntry(InodeRef dir, Bytes name) {
+Task<FsResult<Namespace::FoundEntry>> Namespace::FindEntry(InodeRef dir, Bytes name,
+                                                           Freshness freshness) {
   FoundEntry found;
   found.ck = DentryKey(name);
-  auto item = co_await client_->Get({keys::DirectoryPk(dir.ino), found.ck});
+  std::vector<client::ItemKey> wanted;
+  wanted.push_back({keys::DirectoryPk(dir.ino), found.ck});
+  auto items = co_await GetItems(client_, std::move(wanted), freshness);
+  if (!items.ok()) {
+    co_return ToErrno(items.error());
+  }
+  Result<std::optional<client::Item>> item = std::move((*items)[0]);
   if (item.ok() && item->has_value() && (*item)->siblings.size() > 1 && conflicts_ != nullptr) {
     // Where it cannot be resolved now, the winner is what the name leads to.
     (void)co_await conflicts_->ResolveEntry(dir.ino, found.ck);
@@ -77,8 +84,8 @@ Task<FsResult<Namespace::FoundEntry>> Namespace::FindEntry(InodeRef dir, Bytes n
   co_return found;
 }
 
-Task<FsResult<LoadedInode>> Namespace::Load(InodeRef ref) {
-  auto loaded = co_await LoadInode(client_, ref);
+Task<FsResult<LoadedInode>> Namespace::Load(InodeRef ref, Freshness freshness) {
+  auto loaded = co_await LoadInode(client_, ref, freshness);
   if (loaded.ok() && loaded->in_conflict && conflicts_ != nullptr) {
     (void)co_await conflicts_->ResolveInode(ref);
     loaded = co_await LoadInode(client_, ref);
@@ -101,17 +108,21 @@ Task<FsResult<NodeInfo>> Namespace::Lookup(InodeRef dir, Bytes name) {
   if (const Errno bad = CheckName(name); !bad.ok()) {
     co_return bad;
   }
-  auto found = co_await RetryOnConflict([&] { return TryLookup(dir, name); });
+  auto recent = co_await TryLookup(dir, name, Freshness::kRecent);
+  if (recent.ok() || recent.error() != kRetry) {
+    co_return recent;
+  }
+  auto found = co_await RetryOnConflict([&] { return TryLookup(dir, name, Freshness::kNow); });
   co_return found;
 }
 
-Task<FsResult<NodeInfo>> Namespace::TryLookup(InodeRef dir, Bytes name) {
-  auto entry = co_await FindEntry(dir, name);
+Task<FsResult<NodeInfo>> Namespace::TryLookup(InodeRef dir, Bytes name, Freshness freshness) {
+  auto entry = co_await FindEntry(dir, name, freshness);
   if (!entry.ok()) {
     co_return entry.error();
   }
   const InodeRef ref = entry->ref();
-  auto inode = co_await Load(ref);
+  auto inode = co_await Load(ref, freshness);
   if (inode.ok()) {
     co_return NodeInfo{.ref = ref,
                        .attr = AttrOf(inode->record),
@@ -121,6 +132,9 @@ Task<FsResult<NodeInfo>> Namespace::TryLookup(InodeRef dir, Bytes name) {
     co_return inode.error();
   }
   // The entry went between the two reads, or it is one that should not be.
+  if (freshness == Freshness::kRecent) {
+    co_return kRetry;
+  }
   auto again = co_await FindEntry(dir, name);
   if (!again.ok()) {
     co_return again.error();
@@ -142,8 +156,8 @@ Task<FsResult<NodeInfo>> Namespace::LookupParent(InodeRef dir) {
   co_return NodeInfo{.ref = ref, .attr = AttrOf(parent->record)};
 }
 
-Task<FsResult<Attr>> Namespace::GetAttr(InodeRef ref) {
-  auto inode = co_await Load(ref);
+Task<FsResult<Attr>> Namespace::GetAttr(InodeRef ref, Freshness freshness) {
+  auto inode = co_await Load(ref, freshness);
   if (!inode.ok()) {
     co_return inode.error();
   }

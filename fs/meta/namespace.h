@@ -101,7 +101,7 @@ class Namespace {
 
   Task<FsResult<NodeInfo>> Lookup(InodeRef dir, Bytes name);
   Task<FsResult<NodeInfo>> LookupParent(InodeRef dir);  // ".."
-  Task<FsResult<Attr>> GetAttr(InodeRef ref);
+  Task<FsResult<Attr>> GetAttr(InodeRef ref, Freshness freshness = Freshness::kNow);
   // Everything but the size.
   Task<FsResult<Attr>> SetAttr(InodeRef ref, SetAttrRequest request, Credentials who);
   // Moves atime to now where relatime says so (older than mtime or ctime, or than a day).
@@ -182,10 +182,11 @@ class Namespace {
   uint64_t NewLinkId() const;
 
   // ENOENT if there is none.
-  Task<FsResult<FoundEntry>> FindEntry(InodeRef dir, Bytes name);
-  Task<FsResult<LoadedInode>> Load(InodeRef ref);
+  Task<FsResult<FoundEntry>> FindEntry(InodeRef dir, Bytes name,
+                                       Freshness freshness = Freshness::kNow);
+  Task<FsResult<LoadedInode>> Load(InodeRef ref, Freshness freshness = Freshness::kNow);
 
-  Task<FsResult<NodeInfo>> TryLookup(InodeRef dir, Bytes name);
+  Task<FsResult<NodeInfo>> TryLookup(InodeRef dir, Bytes name, Freshness freshness);
   Task<FsResult<Attr>> TrySetAttr(InodeRef ref, SetAttrRequest request);
   Task<Errno> TryTouchAtime(InodeRef ref, TimeSpec now);
 
@@ -197,9 +198,10 @@ class Namespace {
   Task<FsResult<NodeInfo>> TryLink(InodeRef ref, InodeRef new_dir, Bytes new_name);
 
   // EISDIR, ENOTDIR: the name leads to the other kind.
-  Task<FsResult<Removal>> BeginRemoval(InodeRef dir, Bytes name, bool is_directory);
-  Task<FsResult<Removed>> TryUnlink(InodeRef dir, Bytes name);
-  Task<FsResult<Removed>> TryRemoveDirectory(InodeRef dir, Bytes name);
+  Task<FsResult<Removal>> BeginRemoval(InodeRef dir, Bytes name, bool is_directory,
+                                       Freshness freshness);
+  Task<FsResult<Removed>> TryUnlink(InodeRef dir, Bytes name, Freshness freshness);
+  Task<FsResult<Removed>> TryRemoveDirectory(InodeRef dir, Bytes name, Freshness freshness);
   // Takes the link `link_id` from a file; with the last one the record goes, or is an orphan. The
   // guard is to be kept until the commit is done. `is_replaced`: its name goes on with another
   // inode, so whoever is on the way from name to open must find something: there never was a moment
@@ -212,7 +214,8 @@ class Namespace {
   Task<Errno> EraseXattrs(const LoadedInode* inode, ChangeSet* changes);
 
   Task<FsResult<RenameOutcome>> TryRename(InodeRef from_dir, Bytes from_name, InodeRef to_dir,
-                                          Bytes to_name, RenameMode mode, bool has_move_lock);
+                                          Bytes to_name, RenameMode mode, bool has_move_lock,
+                                          Freshness freshness);
   Task<FsResult<RenameOutcome>> TryReplace(RenameSide* from, RenameSide* to, bool to_exists);
   Task<FsResult<RenameOutcome>> TryExchange(RenameSide* from, RenameSide* to);
   // The link of `inode` that `entry` is goes to (dir, name).

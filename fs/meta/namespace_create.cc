@@ -66,7 +66,8 @@ Task<FsResult<NodeInfo>> Namespace::Make(InodeRef dir, Bytes name, NewInode what
 
 Task<FsResult<NodeInfo>> Namespace::TryMake(InodeRef dir, Bytes name, NewInode what,
                                             Credentials who) {
-  auto parent = co_await Load(dir);
+  // Where it is not so any more the commit finds that out, or a change of its mode had only begun.
+  auto parent = co_await Load(dir, Freshness::kRecent);
   if (!parent.ok()) {
     co_return parent.error();
   }

@@ -24,13 +24,14 @@ Task<FsResult<Removed>> Namespace::Unlink(InodeRef dir, Bytes name) {
   if (const Errno bad = CheckName(name); !bad.ok()) {
     co_return bad;
   }
-  auto removed = co_await RetryOnConflict([&] { return TryUnlink(dir, name); });
+  auto removed =
+      co_await RecentThenNow([&](Freshness freshness) { return TryUnlink(dir, name, freshness); });
   co_return removed;
 }
 
 Task<FsResult<Namespace::Removal>> Namespace::BeginRemoval(InodeRef dir, Bytes name,
-                                                           bool is_directory) {
-  auto entry = co_await FindEntry(dir, name);
+                                                           bool is_directory, Freshness freshness) {
+  auto entry = co_await FindEntry(dir, name, freshness);
   if (!entry.ok()) {
     co_return entry.error();
   }
@@ -40,7 +41,7 @@ Task<FsResult<Namespace::Removal>> Namespace::BeginRemoval(InodeRef dir, Bytes n
   if (entry->in_conflict) {
     co_return kUnresolved;
   }
-  auto inode = co_await Load(entry->ref());
+  auto inode = co_await Load(entry->ref(), freshness);
   if (!inode.ok()) {
     co_return inode.error() == Errno(ENOENT) ? kRetry : inode.error();
   }
@@ -55,8 +56,8 @@ Task<FsResult<Namespace::Removal>> Namespace::BeginRemoval(InodeRef dir, Bytes n
   co_return removal;
 }
 
-Task<FsResult<Removed>> Namespace::TryUnlink(InodeRef dir, Bytes name) {
-  auto removal = co_await BeginRemoval(dir, std::move(name), false);
+Task<FsResult<Removed>> Namespace::TryUnlink(InodeRef dir, Bytes name, Freshness freshness) {
+  auto removal = co_await BeginRemoval(dir, std::move(name), false, freshness);
   if (!removal.ok()) {
     co_return removal.error();
   }
@@ -125,12 +126,14 @@ Task<FsResult<Removed>> Namespace::RemoveDirectory(InodeRef dir, Bytes name) {
   if (const Errno bad = CheckName(name); !bad.ok()) {
     co_return bad;
   }
-  auto removed = co_await RetryOnConflict([&] { return TryRemoveDirectory(dir, name); });
+  auto removed = co_await RecentThenNow(
+      [&](Freshness freshness) { return TryRemoveDirectory(dir, name, freshness); });
   co_return removed;
 }
 
-Task<FsResult<Removed>> Namespace::TryRemoveDirectory(InodeRef dir, Bytes name) {
-  auto removal = co_await BeginRemoval(dir, std::move(name), true);
+Task<FsResult<Removed>> Namespace::TryRemoveDirectory(InodeRef dir, Bytes name,
+                                                      Freshness freshness) {
+  auto removal = co_await BeginRemoval(dir, std::move(name), true, freshness);
   if (!removal.ok()) {
     co_return removal.error();
   }

@@ -22,28 +22,29 @@ Task<FsResult<RenameOutcome>> Namespace::Rename(InodeRef from_dir, Bytes from_na
       co_return bad;
     }
   }
-  auto outcome = co_await RetryOnConflict(
-      [&] { return TryRename(from_dir, from_name, to_dir, to_name, mode, false); });
+  auto outcome = co_await RecentThenNow([&](Freshness freshness) {
+    return TryRename(from_dir, from_name, to_dir, to_name, mode, false, freshness);
+  });
   if (outcome.ok() || outcome.error() != kNeedsMoveLock) {
     co_return outcome;
   }
   auto guard = co_await move_lock_.Lock();
   auto locked = co_await RetryOnConflict(
-      [&] { return TryRename(from_dir, from_name, to_dir, to_name, mode, true); });
+      [&] { return TryRename(from_dir, from_name, to_dir, to_name, mode, true, Freshness::kNow); });
   co_return locked;
 }
 
 Task<FsResult<RenameOutcome>> Namespace::TryRename(InodeRef from_dir, Bytes from_name,
                                                    InodeRef to_dir, Bytes to_name, RenameMode mode,
-                                                   bool has_move_lock) {
+                                                   bool has_move_lock, Freshness freshness) {
   RenameSide from{.dir = from_dir, .name = from_name, .entry = {}, .inode = {}};
   RenameSide to{.dir = to_dir, .name = to_name, .entry = {}, .inode = {}};
-  auto from_entry = co_await FindEntry(from_dir, from_name);
+  auto from_entry = co_await FindEntry(from_dir, from_name, freshness);
   if (!from_entry.ok()) {
     co_return from_entry.error();
   }
   from.entry = std::move(*from_entry);
-  auto to_entry = co_await FindEntry(to_dir, to_name);
+  auto to_entry = co_await FindEntry(to_dir, to_name, freshness);
   const bool to_exists = to_entry.ok();
   if (to_exists) {
     to.entry = std::move(*to_entry);
@@ -51,6 +52,9 @@ Task<FsResult<RenameOutcome>> Namespace::TryRename(InodeRef from_dir, Bytes from
       co_return Errno(EEXIST);
     }
     if (to.entry.ref() == from.entry.ref()) {
+      if (freshness != Freshness::kNow) {
+        co_return kRetry;  // nothing will be asserted
+      }
       co_return RenameOutcome{.moved = from.entry.ref(), .replaced = {}};
     }
   } else if (to_entry.error() != Errno(ENOENT)) {
@@ -92,7 +96,7 @@ Task<FsResult<RenameOutcome>> Namespace::TryRename(InodeRef from_dir, Bytes from
     if (side == &to && !to_exists) {
       continue;
     }
-    auto inode = co_await Load(side->entry.ref());
+    auto inode = co_await Load(side->entry.ref(), freshness);
     if (!inode.ok()) {
       co_return inode.error() == Errno(ENOENT) ? kRetry : inode.error();
     }

@@ -1,5 +1,7 @@
 #include "fs/vfs/publisher.h"
 
+#include <tuple>
+
 #include "fs/meta/change_set.h"
 #include "fs/meta/conflict.h"
 #include "fs/meta/keys.h"
@@ -27,12 +29,21 @@ Task<Errno> Publisher::Load(FileState* state) {
       co_return state->gone ? Errno(ESTALE) : Errno();
     }
   }
-  const Errno loaded = co_await Reload(state);
+  // Opening it has looked at the store.
+  const Errno loaded = co_await Reload(state, Freshness::kRecent);
   co_return loaded;
 }
 
-Task<Errno> Publisher::Reload(FileState* state) {
-  auto inode = co_await LoadInode(client_, state->ref);
+Task<Errno> Publisher::Reload(FileState* state, Freshness freshness) {
+  Errno reloaded = co_await TryReload(state, freshness);
+  for (int attempt = 1; reloaded == kRetry && attempt < kMaxAttempts; ++attempt) {
+    reloaded = co_await TryReload(state, Freshness::kNow);
+  }
+  co_return reloaded == kRetry ? Errno(EIO) : reloaded;
+}
+
+Task<Errno> Publisher::TryReload(FileState* state, Freshness freshness) {
+  auto inode = co_await LoadInode(client_, state->ref, freshness);
   if (inode.ok() && inode->in_conflict && conflicts_ != nullptr) {
     // Where it cannot be resolved now, what its versions come to can be read, and not be written.
     (void)co_await conflicts_->ResolveInode(state->ref);
@@ -66,17 +77,25 @@ Task<Errno> Publisher::Reload(FileState* state) {
   if (!content->chunked) {
     inline_bytes = std::make_shared<const Bytes>();
     if (content->size > 0) {
-      client::ItemKey key{keys::DirectoryPk(state->ref.home), keys::Inline(state->ref.ino)};
-      auto item = co_await client_->Get(std::move(key));
-      if (!item.ok()) {
-        co_return ToErrno(item.error());
+      // Both at once, so that they are of one version.
+      std::vector<client::ItemKey> wanted;
+      wanted.push_back(keys::RecordItem(state->ref));
+      wanted.push_back({keys::DirectoryPk(state->ref.home), keys::Inline(state->ref.ino)});
+      auto items = co_await client_->GetMany(std::move(wanted));
+      if (!items.ok()) {
+        co_return ToErrno(items.error());
       }
-      if (!item->has_value()) {
-        // Erased between the two reads, if the inode is gone; else damage.
-        auto again = co_await LoadInode(client_, state->ref);
-        co_return again.ok() ? Errno(EIO) : Errno(ESTALE);
+      const auto& [record, bytes] = std::tie((*items)[0], (*items)[1]);
+      if (!record.has_value()) {
+        co_return Errno(ESTALE);
       }
-      inline_bytes = std::make_shared<const Bytes>((*item)->value());
+      if (record->version != inode->version) {
+        co_return kRetry;
+      }
+      if (!bytes.has_value()) {
+        co_return Errno(EIO);
+      }
+      inline_bytes = std::make_shared<const Bytes>(bytes->value());
     }
   }
   std::lock_guard lock(state->mutex);

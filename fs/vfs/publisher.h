@@ -33,7 +33,7 @@ class Publisher {
 
   // Reads the record, if that has not been done. ESTALE: there is none.
   Task<Errno> Load(FileState* state);
-  Task<Errno> Reload(FileState* state);
+  Task<Errno> Reload(FileState* state, Freshness freshness = Freshness::kNow);
   // The line of the work index for folding the file's overlay, if nothing is written from now on.
   client::WorkKey FoldWork(InodeRef ref) const;
 
@@ -44,6 +44,8 @@ class Publisher {
                       std::function<void()> published);
 
  private:
+  // kRetry: it changed meanwhile.
+  Task<Errno> TryReload(FileState* state, Freshness freshness);
   Task<Errno> Commit(FileState* state, ContentPlan* plan, const PublishOptions* options,
                      const std::function<void()>* published);
   void Take(FileState* state, LoadedInode inode, ContentPlan* plan);

@@ -40,7 +40,7 @@ Task<FsResult<Attr>> VfsImpl::GetAttr(Ino ino) {
     co_return ref.error();
   }
   const uint64_t released_before = files_->ReleasedCount();
-  auto attr = co_await namespace_.GetAttr(*ref);
+  auto attr = co_await namespace_.GetAttr(*ref, Freshness::kRecent);
   if (attr.ok()) {
     OverlayBuffered(&*attr, released_before);
     co_return attr;

@@ -43,7 +43,7 @@ Task<FsResult<CreateReply>> VfsImpl::TryCreate(InodeRef dir, Bytes name, uint32_
     open_set_.Unpin(*ino);
     co_return node.error();
   }
-  auto open = co_await OpenRef(node->ref, flags & ~O_TRUNC);
+  auto open = co_await OpenRef(node->ref, flags & ~O_TRUNC, Freshness::kRecent);
   open_set_.Unpin(*ino);
   if (!open.ok()) {
     co_return open.error();
@@ -63,12 +63,12 @@ Task<FsResult<CreateReply>> VfsImpl::TryOpenExisting(InodeRef dir, Bytes name, i
   if (!S_ISREG(node->attr.mode)) {
     co_return Errno(ESTALE);  // a symlink or FIFO appeared meanwhile: the kernel looks again
   }
-  auto open = co_await OpenRef(node->ref, flags);
+  auto open = co_await OpenRef(node->ref, flags, Freshness::kNow);
   if (!open.ok()) {
     co_return open.error();
   }
   if ((flags & O_TRUNC) != 0) {
-    auto attr = co_await namespace_.GetAttr(node->ref);
+    auto attr = co_await namespace_.GetAttr(node->ref, Freshness::kRecent);
     if (attr.ok()) {
       node->attr = *attr;
     }
@@ -81,14 +81,14 @@ Task<FsResult<OpenReply>> VfsImpl::Open(Ino ino, int flags) {
   if (!ref.ok()) {
     co_return ref.error();
   }
-  auto open = co_await OpenRef(*ref, flags);
+  auto open = co_await OpenRef(*ref, flags, Freshness::kNow);
   if (!open.ok() && open.error() == Errno(ENOENT)) {
     co_return Errno(ESTALE);  // the kernel looks its name up again
   }
   co_return open;
 }
 
-Task<FsResult<OpenReply>> VfsImpl::OpenRef(InodeRef ref, int flags) {
+Task<FsResult<OpenReply>> VfsImpl::OpenRef(InodeRef ref, int flags, Freshness freshness) {
   if (ref.ino == ref.home) {
     co_return Errno(EISDIR);
   }
@@ -97,8 +97,9 @@ Task<FsResult<OpenReply>> VfsImpl::OpenRef(InodeRef ref, int flags) {
   file->flags = flags;
   {
     auto guard = co_await open_set_.HoldOpens(ref.ino);
-    // An unlink may have come first; the guard keeps the next one away.
-    auto attr = co_await namespace_.GetAttr(ref);
+    // An unlink may have come first; the guard keeps the next one away. And whatever others have
+    // closed before is seen from here on.
+    auto attr = co_await namespace_.GetAttr(ref, freshness);
     if (!attr.ok()) {
       co_return attr.error();
     }

@@ -97,7 +97,7 @@ class VfsImpl final : public Vfs {
   // Has an orphan taken apart once nobody can reach it any more.
   void ReclaimIfDue(Ino ino);
   // Opens by place; ENOENT if the inode is gone.
-  Task<FsResult<OpenReply>> OpenRef(InodeRef ref, int flags);
+  Task<FsResult<OpenReply>> OpenRef(InodeRef ref, int flags, Freshness freshness);
   Task<FsResult<CreateReply>> TryCreate(InodeRef dir, Bytes name, uint32_t mode, int flags,
                                         Credentials who);
   Task<FsResult<CreateReply>> TryOpenExisting(InodeRef dir, Bytes name, int flags);

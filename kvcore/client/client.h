@@ -10,6 +10,7 @@
 #include <cstdint>
 #include <functional>
 #include <optional>
+#include <utility>
 #include <vector>
 
 #include "kvcore/base/status.h"
@@ -33,6 +34,11 @@ class Client {
   virtual Task<Result<std::optional<Item>>> Get(ItemKey key) = 0;
   // One answer per key, in order; one round of messages.
   virtual Task<Result<std::vector<std::optional<Item>>>> GetMany(std::vector<ItemKey> keys) = 0;
+  // The same, perhaps as it was a moment ago, which may spare the messages: no longer ago than a
+  // second, nor than what this client has done itself or has read otherwise.
+  virtual Task<Result<std::vector<std::optional<Item>>>> GetRecent(std::vector<ItemKey> keys) {
+    return GetMany(std::move(keys));
+  }
   // Items of pk with ck in [begin, end) in order; an empty `end` means "to the last". At most
   // `limit` of them (1..10,000).
   virtual Task<Result<ScanPage>> Scan(Bytes pk, Bytes begin, Bytes end, uint32_t limit) = 0;

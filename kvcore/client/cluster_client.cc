@@ -6,6 +6,7 @@
 
 #include "kvcore/proto/storage.pb.h"
 #include "kvcore/replication/keys.h"
+#include "kvcore/replication/messages.h"
 #include "kvcore/versioning/merge.h"
 
 namespace kvfs::client {
@@ -19,6 +20,7 @@ constexpr int64_t kMaxClockLeadMillis = 60'000;
 constexpr int64_t kAskMicros = 5'000'000;
 constexpr uint32_t kMaxScanItems = 10'000;
 constexpr uint32_t kMaxIntents = 1000;
+constexpr size_t kMaxKeptBytes = 1024;                     // of one item: attributes, not content
 constexpr uint64_t kFirstInode = (uint64_t{1} << 32) + 1;  // below: the root, and nobody's
 
 // The partition key under which the cluster keeps what concerns all of it.
@@ -61,6 +63,7 @@ ClusterClient::ClusterClient(ClusterClientOptions options, Bytes cluster_id, Par
       parts_(std::move(parts)),
       session_(NonZero(parts_.random)),
       branched_(options.branched),
+      recent_(options.recent),
       hybrid_clock_(kMaxClockLeadMillis),
       peers_(options.health, parts_.peers, parts_.placement, parts_.clock),
       coordinator_(WithPartitionBits(options.coordinator, options.partition_bits), &peers_, &peers_,
@@ -94,7 +97,16 @@ Task<Result<std::unique_ptr<ClusterClient>>> ClusterClient::Open(ClusterClientOp
 }
 
 void ClusterClient::SetChangeListener(ChangeListener listener) {
-  watcher_.SetListener(std::move(listener));
+  if (!listener) {
+    watcher_.SetListener({});
+    return;
+  }
+  watcher_.SetListener([this, listener = std::move(listener)](const std::vector<Change>& changes) {
+    for (const Change& change : changes) {
+      change.pk.empty() ? recent_.Clear() : recent_.Drop(change.pk);
+    }
+    listener(changes);
+  });
 }
 
 Task<void> ClusterClient::Close() {
@@ -202,6 +214,7 @@ Task<Result<pb::ReadReply>> ClusterClient::Query(pb::ReadRequest request, int64_
 
 Task<Result<pb::ReadReply>> ClusterClient::ReadPk(pb::ReadRequest request, int64_t deadline) {
   watcher_.Used(request.pk());
+  const ItemCache::Ticket ticket = recent_.Begin(request.pk(), parts_.clock->MonotonicMicros());
   pb::Range* const intents = request.add_ranges();
   intents->set_begin(Bytes(1, kIntentTag));
   intents->set_end(Bytes(1, kIntentTag + 1));
@@ -228,9 +241,101 @@ Task<Result<pb::ReadReply>> ClusterClient::ReadPk(pb::ReadRequest request, int64
       }
     }
     if (!is_stale) {
+      // What is open here, or on one side only, is not for keeping.
+      if (reply.degraded() || met.entries_size() > 0) {
+        recent_.Drop(request.pk());
+      } else {
+        recent_.Saw(request.pk(), ticket, replication::FromProto(reply.state()));
+      }
       co_return reply;
     }
   }
+}
+
+Task<Result<std::vector<std::optional<Item>>>> ClusterClient::ReadAlong(Bytes pk,
+                                                                        std::vector<Bytes> cks,
+                                                                        int64_t deadline) {
+  pb::ReadRequest request;
+  request.set_pk(pk);
+  std::set<char> tags;
+  for (const Bytes& ck : cks) {
+    KVFS_CO_RETURN_IF_ERROR(replication::CheckUserCk(ck));
+    request.add_cks(ck);
+    if (options_.read_along > 0 && ck[0] != '\xff' && !recent_.HasMany(pk, ck[0])) {
+      tags.insert(ck[0]);
+    }
+  }
+  for (const char tag : tags) {
+    pb::Range* const range = request.add_ranges();
+    range->set_begin(Bytes(1, tag));
+    range->set_end(Bytes(1, static_cast<char>(tag + 1)));
+    range->set_limit(options_.read_along);
+  }
+  const ItemCache::Ticket ticket = recent_.Begin(pk, parts_.clock->MonotonicMicros());
+  pb::ReadRequest sent = request;
+  KVFS_CO_ASSIGN_OR_RETURN(const pb::ReadReply reply, co_await ReadPk(std::move(sent), deadline));
+
+  std::map<Bytes, std::optional<Item>> found;
+  for (const Bytes& ck : cks) {
+    found[ck];
+  }
+  const auto take = [&found](const pb::Entry& entry) {
+    auto item = ItemOf(entry);
+    if (item.ok()) {
+      found[entry.ck()] = std::move(*item);
+    }
+    return item.status();
+  };
+  for (const pb::Entry& entry : reply.entries()) {
+    KVFS_CO_RETURN_IF_ERROR(take(entry));
+  }
+  std::vector<ItemCache::Range> whole;
+  for (int i = 0; i < reply.pages_size(); ++i) {
+    for (const pb::Entry& entry : reply.pages(i).entries()) {
+      KVFS_CO_RETURN_IF_ERROR(take(entry));
+    }
+    if (reply.pages(i).more()) {
+      recent_.NoteMany(pk, request.ranges(i).begin()[0]);
+    } else {
+      whole.push_back({request.ranges(i).begin(), request.ranges(i).end()});
+    }
+  }
+  std::vector<std::optional<Item>> items;
+  items.reserve(cks.size());
+  for (const Bytes& ck : cks) {
+    items.push_back(found[ck]);
+  }
+  ItemCache::Found all(std::make_move_iterator(found.begin()),
+                       std::make_move_iterator(found.end()));
+  recent_.Read(pk, ticket, replication::FromProto(reply.state()), std::move(all), std::move(whole));
+  co_return items;
+}
+
+Task<Result<std::vector<std::optional<Item>>>> ClusterClient::GetRecent(std::vector<ItemKey> keys) {
+  const int64_t deadline = Deadline();
+  const int64_t now = parts_.clock->MonotonicMicros();
+  std::vector<std::optional<Item>> items(keys.size());
+  std::map<Bytes, std::vector<size_t>> by_pk;  // indices in keys of what has to be asked for
+  for (size_t i = 0; i < keys.size(); ++i) {
+    if (auto known = recent_.Find(keys[i].pk, keys[i].ck, now)) {
+      watcher_.Used(keys[i].pk);
+      items[i] = std::move(*known);
+    } else {
+      by_pk[keys[i].pk].push_back(i);
+    }
+  }
+  for (const auto& [pk, indices] : by_pk) {
+    KVFS_CO_RETURN_IF_ERROR(replication::CheckUserPk(pk));
+    std::vector<Bytes> cks;
+    for (const size_t i : indices) {
+      cks.push_back(keys[i].ck);
+    }
+    KVFS_CO_ASSIGN_OR_RETURN(auto read, co_await ReadAlong(pk, std::move(cks), deadline));
+    for (size_t i = 0; i < indices.size(); ++i) {
+      items[indices[i]] = std::move(read[i]);
+    }
+  }
+  co_return items;
 }
 
 Task<Result<std::vector<std::optional<Item>>>> ClusterClient::GetOfPk(Bytes pk,
@@ -243,6 +348,8 @@ Task<Result<std::vector<std::optional<Item>>>> ClusterClient::GetOfPk(Bytes pk,
     KVFS_CO_RETURN_IF_ERROR(replication::CheckUserCk(ck));
     request.add_cks(ck);
   }
+  const Bytes asked = request.pk();
+  const ItemCache::Ticket ticket = recent_.Begin(asked, parts_.clock->MonotonicMicros());
   KVFS_CO_ASSIGN_OR_RETURN(const pb::ReadReply reply,
                            co_await ReadPk(std::move(request), deadline));
   std::map<ByteView, const pb::Entry*> entries;
@@ -250,11 +357,17 @@ Task<Result<std::vector<std::optional<Item>>>> ClusterClient::GetOfPk(Bytes pk,
     entries[entry.ck()] = &entry;
   }
   std::vector<std::optional<Item>> items(cks.size());
+  ItemCache::Found kept;
   for (size_t i = 0; i < cks.size(); ++i) {
-    if (const auto found = entries.find(cks[i]); found != entries.end()) {
+    const auto found = entries.find(cks[i]);
+    if (found != entries.end()) {
       KVFS_CO_ASSIGN_OR_RETURN(items[i], ItemOf(*found->second));
     }
+    if (found == entries.end() || found->second->value().size() <= kMaxKeptBytes) {
+      kept.emplace_back(cks[i], items[i]);
+    }
   }
+  recent_.Read(asked, ticket, replication::FromProto(reply.state()), std::move(kept), {});
   co_return items;
 }
 

@@ -20,6 +20,7 @@
 #include "kvcore/client/drops.h"
 #include "kvcore/client/guarded_peers.h"
 #include "kvcore/client/intent.h"
+#include "kvcore/client/item_cache.h"
 #include "kvcore/client/watcher.h"
 #include "kvcore/env/async_mutex.h"
 #include "kvcore/env/clock.h"
@@ -50,6 +51,10 @@ struct ClusterClientOptions {
   ChunkClientOptions chunks;
   DropsOptions drops;
   WatcherOptions watcher;
+  ItemCacheOptions recent;
+  // Items that are read along with one of the same tag, where there are not more of them. 0 ..
+  // 1,000.
+  uint32_t read_along = 64;
 };
 
 class ClusterClient final : public Client {
@@ -70,6 +75,7 @@ class ClusterClient final : public Client {
   Task<CommitResult> Submit(Commit commit) override;
   Task<Result<std::optional<Item>>> Get(ItemKey key) override;
   Task<Result<std::vector<std::optional<Item>>>> GetMany(std::vector<ItemKey> keys) override;
+  Task<Result<std::vector<std::optional<Item>>>> GetRecent(std::vector<ItemKey> keys) override;
   Task<Result<ScanPage>> Scan(Bytes pk, Bytes begin, Bytes end, uint32_t limit) override;
   Task<Result<Bytes>> ReadChunk(ChunkId id, uint64_t offset, uint64_t size) override;
   Task<Result<ChunkInfo>> GetChunkInfo(ChunkId id) override;
@@ -121,6 +127,9 @@ class ClusterClient final : public Client {
   // What is asked for as it is when nothing that has happened is still to be written there. The
   // request's own ranges keep their pages; the intents met are not among them.
   Task<Result<ReadReply>> ReadPk(replication::pb::ReadRequest request, int64_t deadline);
+  // The items with the given tags too, where they are not many, for what is asked for next.
+  Task<Result<std::vector<std::optional<Item>>>> ReadAlong(Bytes pk, std::vector<Bytes> cks,
+                                                           int64_t deadline);
   Task<Result<std::vector<std::optional<Item>>>> GetOfPk(Bytes pk, std::vector<Bytes> cks,
                                                          int64_t deadline);
 
@@ -153,6 +162,7 @@ class ClusterClient final : public Client {
   uint64_t last_sequence_ = 0;
   std::set<uint64_t> open_ops_;  // that are not settled
   BranchedPks branched_;
+  ItemCache recent_;
   std::atomic<bool> has_unsynced_chunks_{false};
   versioning::HybridClock hybrid_clock_;
   GuardedPeers peers_;

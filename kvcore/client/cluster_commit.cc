@@ -113,11 +113,21 @@ Task<CommitResult> ClusterClient::SubmitAs(Txn txn, OpId op, bool sync, int64_t 
   without.available = options_.available;
   without.skip_asserts = undecided != nullptr && undecided->beside ? 1 : 0;  // AssertNoIntent
   without.first = co_await MergeIfBranched(pk, deadline);
+  const ItemCache::Ticket ticket = recent_.Begin(pk, parts_.clock->MonotonicMicros());
+  const std::vector<Write> writes = txn.writes;
   CommitResult result =
       co_await coordinator_.Submit(std::move(txn), op, true, sync,
                                    std::max<int64_t>(Left(deadline), 1), SettledBelow(), without);
   if (result.degraded) {
     branched_.Note(pk);
+  }
+  // What belongs to a commit over several pks is not all that is to be written.
+  const bool is_all = std::none_of(writes.begin(), writes.end(),
+                                   [](const Write& write) { return write.ck[0] == kIntentTag; });
+  if (result.status.ok() && result.time != 0 && is_all) {
+    recent_.Wrote(pk, ticket, result.states[0], writes, result.versions[0], result.time);
+  } else {
+    recent_.Drop(pk);
   }
   co_return result;
 }

@@ -89,6 +89,7 @@ bool Coordinator::Took(const Result<Bytes>& answer, Sweep* sweep, CommitResult* 
       result->status = Status::Ok();
       result->versions.push_back({outcome.version_high(), outcome.version_low()});
       result->states.push_back(FromProto(reply->state()));
+      result->time = reply->time();
     }
     result->degraded = reply->degraded();
     return true;

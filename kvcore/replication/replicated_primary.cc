@@ -315,7 +315,8 @@ Result<Outcome> ReplicatedPrimary::Recorded(const pb::SubmitRequest& request) {
   return DecodeOutcome(stored);
 }
 
-Task<Result<Outcome>> ReplicatedPrimary::Decide(const Hold& hold, pb::SubmitRequest request) {
+Task<Result<Outcome>> ReplicatedPrimary::Decide(const Hold& hold, pb::SubmitRequest request,
+                                                versioning::HybridTime* time) {
   Result<Outcome> recorded = Recorded(request);
   if (recorded.ok()) {
     // What lies here may come from a later primary that no majority has followed yet.
@@ -402,6 +403,7 @@ Task<Result<Outcome>> ReplicatedPrimary::Decide(const Hold& hold, pb::SubmitRequ
     }
     parts_.changed(txn.pk, cks, session);
   }
+  *time = outcome.conflict ? 0 : context.time;
   co_return outcome;
 }
 
@@ -421,8 +423,10 @@ Task<pb::SubmitReply> ReplicatedPrimary::Submit(pb::SubmitRequest request) {
     const Result<Outcome> refused = hold.status();
     co_return ReplyOf(refused);
   }
-  const auto decided = co_await Decide(*hold, std::move(request));
+  versioning::HybridTime time = 0;
+  const auto decided = co_await Decide(*hold, std::move(request), &time);
   pb::SubmitReply reply = ReplyOf(decided);
+  reply.set_time(time);
   if (hold->key->settled.has_value()) {
     *reply.mutable_state() = ToProto(*hold->key->settled);
   }

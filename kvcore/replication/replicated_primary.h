@@ -113,7 +113,8 @@ class ReplicatedPrimary {
   // That a majority has on disk what the pk is here.
   Task<Status> SyncAtMajority(const Hold& hold, Bytes pk);
   // Checks the transaction, has it applied, and says what became of it.
-  Task<Result<Outcome>> Decide(const Hold& hold, pb::SubmitRequest request);
+  Task<Result<Outcome>> Decide(const Hold& hold, pb::SubmitRequest request,
+                               versioning::HybridTime* time);
   Result<Outcome> Recorded(const pb::SubmitRequest& request);  // kNotFound
 
   const ReplicatedPrimaryOptions options_;

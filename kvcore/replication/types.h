@@ -157,6 +157,9 @@ struct CommitResult {
   bool degraded = false;
   // Of a cluster: what each txn left its pk in. Empty where it is not known.
   std::vector<PkState> states;
+  // Of a cluster and one txn: the time of its writes, where it is known that they were carried out
+  // just now, and by them alone the pk is in its state. Else 0.
+  versioning::HybridTime time = 0;
 };
 
 struct ScanPage {
