@@ -15,6 +15,7 @@ namespace {
 // Messages taken from one socket before the others have their turn.
 constexpr int kBurst = 64;
 constexpr long kIdleMillis = 1000;
+constexpr long kFullMillis = 1;  // before answers that found no room are tried again
 constexpr int kHeartbeatMillis = 2'000;
 constexpr int kConnectMillis = 2'000;
 constexpr int kHeartbeatTimeoutMillis = 10'000;
@@ -176,6 +177,10 @@ void SocketThread::Loop() {
     for (const LinkKey& key : switchboard_->TakeChanged()) {
       Follow(key);
     }
+    const std::set<LinkKey> full = full_visitors_;
+    for (const LinkKey& key : full) {
+      FlushVisitor(key);
+    }
     Poll();
   }
 }
@@ -213,15 +218,27 @@ void SocketThread::Flush(const LinkKey& key, Link* link, env::Lane lane) {
   link->blocked[index] = false;
 }
 
-// Answers to who came to us. What finds no room is dropped: the ROUTER does not say when there is.
+// Answers to who came to us. What finds no room waits: a burst of answers is more than libzmq takes
+// at a time, and the ROUTER does not say when there is room again.
 void SocketThread::FlushVisitor(const LinkKey& key) {
+  bool is_full = false;
   for (int i = 0; i < env::kLaneCount; ++i) {
     const auto lane = static_cast<env::Lane>(i);
     const auto routing_id = switchboard_->RoutingId(key.node, lane);
     while (auto message = switchboard_->Pop(key, lane, clock_->MonotonicMicros())) {
       const bool sent = routing_id && router_ && SendParts(router_, &*routing_id, &*message);
+      if (!sent && routing_id && router_ && zmq_errno() == EAGAIN) {
+        switchboard_->PutBack(key, lane, std::move(*message));
+        is_full = true;
+        break;
+      }
       switchboard_->Count(sent ? &BusStats::sent : &BusStats::undeliverable);
     }
+  }
+  if (is_full) {
+    full_visitors_.insert(key);
+  } else {
+    full_visitors_.erase(key);
   }
 }
 
@@ -254,7 +271,8 @@ void SocketThread::Poll() {
           static_cast<short>(ZMQ_POLLIN | (blocked ? ZMQ_POLLOUT : 0)), {&key, &link, lane});
     }
   }
-  if (zmq_poll(items.data(), static_cast<int>(items.size()), kIdleMillis) <= 0) {
+  const long millis = full_visitors_.empty() ? kIdleMillis : kFullMillis;
+  if (zmq_poll(items.data(), static_cast<int>(items.size()), millis) <= 0) {
     return;
   }
   if ((items[0].revents & ZMQ_POLLIN) != 0) {

@@ -68,6 +68,7 @@ class SocketThread {
   Socket zap_;
   Socket router_;
   std::map<LinkKey, Link> links_;
+  std::set<LinkKey> full_visitors_;  // with answers that found no room
 };
 
 }  // namespace kvfs::transport

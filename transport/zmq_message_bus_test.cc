@@ -142,6 +142,22 @@ TEST(ZmqMessageBus, AClientIsAnsweredOnItsOwnConnection) {
   EXPECT_EQ(server->Send(To(51, 3)).code(), Code::kUnavailable) << "never came";
 }
 
+// As to a mount that has asked for many things at once.
+TEST(ZmqMessageBus, ABurstOfAnswersToAClientArrivesWhole) {
+  World world;
+  Node server(&world, Listening(1));
+  Node client(&world, {.self = 50});
+  client->SetPeer(1, server.address());
+  ASSERT_TRUE(client->Send(To(1, 1)).ok());
+  ASSERT_TRUE(server.WaitFor(1));
+  constexpr size_t kAnswers = 2000;
+  for (size_t i = 0; i < kAnswers; ++i) {
+    ASSERT_TRUE(server->Send(To(50, 2 + i, Bytes(1000, 'a'))).ok());
+  }
+  EXPECT_TRUE(Eventually([&] { return client.Count() == kAnswers; })) << client.Count();
+  EXPECT_EQ(server->GetStats().undeliverable, 0u);
+}
+
 TEST(ZmqMessageBus, AnAddressIsEnough) {
   World world;
   Node a(&world, Listening(1));
