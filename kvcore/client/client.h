@@ -35,7 +35,8 @@ class Client {
   // One answer per key, in order; one round of messages.
   virtual Task<Result<std::vector<std::optional<Item>>>> GetMany(std::vector<ItemKey> keys) = 0;
   // The same, perhaps as it was a moment ago, which may spare the messages: no longer ago than a
-  // second, nor than what this client has done itself or has read otherwise.
+  // second, nor than what this client has done itself or has read otherwise. Of a pk that is strong:
+  // as it is.
   virtual Task<Result<std::vector<std::optional<Item>>>> GetRecent(std::vector<ItemKey> keys) {
     return GetMany(std::move(keys));
   }

@@ -241,7 +241,9 @@ Task<Result<pb::ReadReply>> ClusterClient::ReadPk(pb::ReadRequest request, int64
       }
     }
     if (!is_stale) {
-      // What is open here, or on one side only, is not for keeping.
+      // What is strong is asked for each time; what is open here, or on one side only, is not for
+      // keeping.
+      recent_.SetKept(request.pk(), !reply.strong());
       if (reply.degraded() || met.entries_size() > 0) {
         recent_.Drop(request.pk());
       } else {

@@ -48,6 +48,9 @@ ItemCache::Content* ItemCache::Open(const Bytes& pk, const Ticket& ticket, const
     return nullptr;
   }
   Content& content = at->second;
+  if (!content.kept) {
+    return nullptr;
+  }
   if (content.state.has_value() && state < *content.state) {
     return nullptr;
   }
@@ -139,6 +142,16 @@ void ItemCache::Wrote(const Bytes& pk, const Ticket& ticket, const PkState& afte
     Put(content, write.ck, std::move(item));
   }
   Bound(content);
+}
+
+void ItemCache::SetKept(const Bytes& pk, bool kept) {
+  std::lock_guard lock(mutex_);
+  const auto at = pks_.find(pk);
+  if (at == pks_.end() || at->second.kept == kept) {
+    return;
+  }
+  at->second.kept = kept;
+  Forget(&at->second);
 }
 
 void ItemCache::NoteMany(const Bytes& pk, char tag) {

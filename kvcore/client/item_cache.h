@@ -59,6 +59,8 @@ class ItemCache {
   void Wrote(const Bytes& pk, const Ticket& ticket, const PkState& after,
              const std::vector<Write>& writes, const VersionId& version, HybridTime time);
 
+  // Of the pk nothing is to be kept; or it may be, as of all at first.
+  void SetKept(const Bytes& pk, bool kept);
   // More items than are read along begin with this byte.
   void NoteMany(const Bytes& pk, char tag);
   bool HasMany(const Bytes& pk, char tag) const;
@@ -76,7 +78,8 @@ class ItemCache {
     int64_t as_of_micros = 0;
     std::map<Bytes, std::optional<Item>> items;
     std::vector<Range> ranges;
-    Bytes many;  // tags; stays when the rest is thrown away
+    Bytes many;        // tags; stays when the rest is thrown away
+    bool kept = true;  // stays, too
     std::list<Bytes>::iterator use;
   };
   using Pks = std::map<Bytes, Content>;

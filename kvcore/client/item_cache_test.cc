@@ -134,6 +134,19 @@ TEST_F(ItemCacheTest, WhatWasUnderWayWhenOthersChangedThePkTellsNothing) {
   EXPECT_EQ(Find("a"), "?");
 }
 
+TEST_F(ItemCacheTest, OfSomeKeysNothingIsKept) {
+  Read(4, "a", "one");
+  cache_.SetKept(kPk, false);
+  EXPECT_EQ(Find("a"), "?");
+  Read(4, "a", "one");
+  Write(5, "b", "own");
+  EXPECT_EQ(Find("a"), "?");
+  EXPECT_EQ(Find("b"), "?");
+  cache_.SetKept(kPk, true);
+  Read(5, "a", "one");
+  EXPECT_EQ(Find("a"), "one");
+}
+
 TEST_F(ItemCacheTest, IsBounded) {
   for (int i = 0; i < 11; ++i) {
     Read(1, "a" + std::to_string(i), "x");

@@ -373,6 +373,9 @@ Task<Result<pb::ReadReply>> Home::Read(pb::ReadRequest request) {
     reply.set_branch(branch);
     request.clear_cks();
     request.clear_ranges();
+  } else {
+    KVFS_CO_ASSIGN_OR_RETURN(const bool strong, store_->Contains(prefix + kStrongCk));
+    reply.set_strong(strong);
   }
   for (const Bytes& ck : request.cks()) {
     auto stored = store_->Get(prefix + ck);

@@ -403,7 +403,9 @@ Task<Result<Outcome>> ReplicatedPrimary::Decide(const Hold& hold, pb::SubmitRequ
     }
     parts_.changed(txn.pk, cks, session);
   }
-  *time = outcome.conflict ? 0 : context.time;
+  // What is strong nobody is to go on by, but to ask for.
+  KVFS_CO_ASSIGN_OR_RETURN(const bool is_strong, parts_.store->Contains(prefix + kStrongCk));
+  *time = outcome.conflict || is_strong ? 0 : context.time;
   co_return outcome;
 }
 
