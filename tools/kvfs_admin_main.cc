@@ -65,12 +65,10 @@ class Commands {
 
     Add(app, "plan", "What a change of a cluster's members would move; changes nothing",
         [this](CLI::App* sub) {
-          sub->add_option("--add", plan_.add, "A node that comes: NODE/zone=NAME/weight=NUMBER");
-          sub->add_option("--set", plan_.set, "Another zone or weight for a node: the same");
-          sub->add_option("--replace", plan_.replace, "A node for another one: OLD=NEW");
-          sub->add_option("--remove", plan_.remove, "A node that goes: NODE");
+          AddPlanOptions(sub);
           return Run([this] { return PlanCommand(flags_, plan_); });
         });
+    AddChanges(app);
     AddKv(app);
     AddConflicts(app);
     Add(app, "keygen", "Make a key pair in FILE and print its public key", [this](CLI::App* sub) {
@@ -94,6 +92,39 @@ class Commands {
 
  private:
   using Run = std::function<Result<int>()>;
+
+  void AddPlanOptions(CLI::App* sub) {
+    sub->add_option("--add", plan_.add, "A node that comes: NODE/zone=NAME/weight=NUMBER");
+    sub->add_option("--set", plan_.set, "Another zone or weight for a node: the same");
+    sub->add_option("--replace", plan_.replace, "A node for another one: OLD=NEW");
+    sub->add_option("--remove", plan_.remove, "A node that goes: NODE");
+  }
+
+  // What changes the members that keep data.
+  void AddChanges(CLI::App* app) {
+    const auto apply = [this](CLI::App* sub) {
+      sub->add_flag("--wait", wait_, "Return when everything is where it is to be");
+      return Run([this] { return ApplyCommand(flags_, plan_, wait_); });
+    };
+    Add(app, "apply", "Change a cluster's members as `plan` shows", [this, apply](CLI::App* sub) {
+      AddPlanOptions(sub);
+      return apply(sub);
+    });
+    Add(app, "join", "Let nodes that have joined keep data", [this, apply](CLI::App* sub) {
+      sub->add_option("NODES", plan_.add, "NODE/zone=NAME/weight=NUMBER")->required();
+      return apply(sub);
+    });
+    Add(app, "leave", "Move everything away from nodes", [this, apply](CLI::App* sub) {
+      sub->add_option("NODES", plan_.remove, "Their numbers")->required();
+      return apply(sub);
+    });
+    Add(app, "replace", "Put nodes in the places of others", [this, apply](CLI::App* sub) {
+      sub->add_option("NODES", plan_.replace, "OLD=NEW")->required();
+      return apply(sub);
+    });
+    Add(app, "transfers", "How far a change of the members is",
+        [this](CLI::App*) -> Run { return [this] { return TransfersCommand(flags_); }; });
+  }
 
   void AddKv(CLI::App* app) {
     CLI::App* kv = app->add_subcommand("kv", "Single items of the store, for debugging");
@@ -177,6 +208,7 @@ class Commands {
   KvFlags kv_;
   PlanFlags plan_;
   bool watch_ = false;
+  bool wait_ = false;
   bool newest_ = false;
   bool keep_both_ = false;
   std::string path_;

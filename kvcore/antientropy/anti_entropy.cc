@@ -48,11 +48,12 @@ Task<void> AntiEntropy::Run() {
 std::map<env::NodeId, std::vector<uint32_t>> AntiEntropy::Shared() const {
   std::map<env::NodeId, std::vector<uint32_t>> shared;
   for (uint32_t partition = 0; partition >> options_.partition_bits == 0; ++partition) {
-    const auto homes = parts_.placement->HomesOf(partition);
-    if (std::find(homes.begin(), homes.end(), options_.self) == homes.end()) {
+    const auto electorate = parts_.placement->ElectorateOf(partition);
+    // In a transition the new homes fetch what they need.
+    if (!electorate.Includes(options_.self) || electorate.sets.size() > 1) {
       continue;
     }
-    for (const env::NodeId home : homes) {
+    for (const env::NodeId home : electorate.homes) {
       if (home != options_.self) {
         shared[home].push_back(partition);
       }
@@ -129,7 +130,8 @@ Task<Status> AntiEntropy::CompareChunks(env::NodeId peer, const std::vector<uint
     if (closing_ || ++tried > options_.most_heals) {
       break;
     }
-    const auto healed = co_await parts_.chunks->RepairChunk(id, is_new);
+    const auto healed = co_await parts_.chunks->RepairChunk(
+        id, is_new ? replication::Takes::kAny : replication::Takes::kMajority);
     round->healed += healed.ok() && *healed ? 1 : 0;
     round->failed += healed.ok() ? 0 : 1;
   }

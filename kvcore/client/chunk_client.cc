@@ -2,6 +2,7 @@
 
 #include <algorithm>
 #include <optional>
+#include <set>
 #include <string>
 #include <utility>
 
@@ -18,46 +19,55 @@ namespace pb = replication::pb;
 // What the homes of one chunk answer to one put.
 class ChunkClient::Round {
  public:
-  Round(size_t homes, env::Scheduler* scheduler) : homes_(homes), over_(scheduler) {}
+  Round(replication::Electorate electorate, const replication::Placement* placement,
+        env::Scheduler* scheduler)
+      : electorate_(std::move(electorate)), placement_(placement), over_(scheduler) {}
 
   enum class News : uint8_t { kNothing, kFirst, kMajority };
   // What this answer has brought, where others have not answered.
   News Add(env::NodeId home, const Result<pb::PutChunkReply>& reply) {
     std::lock_guard lock(mutex_);
-    ++answers_;
-    if (reply.ok() && reply->stored()) {
-      holders_.push_back(home);
-    }
+    const bool had_majority = HasMajority();
+    const bool is_first = holders_.empty();
+    answered_.insert(home);
     if (!reply.ok()) {
       last_error_ = reply.status();
       has_no_room_ |= reply.status().code() == Code::kNoSpace;
     } else if (reply->stored()) {
-      ++stored_;
+      holders_.insert(home);
     } else {
       ++missing_;
     }
-    const size_t open = homes_ - answers_;
-    if (open == 0 || stored_ + open < majority()) {
+    const bool all = answered_.size() == electorate_.homes.size();
+    const bool may_reach = electorate_.HasMajority(
+        [&](env::NodeId one) { return holders_.contains(one) || !answered_.contains(one); });
+    if (all || !may_reach) {
       over_.Set(true);
     }
-    if (!reply.ok() || !reply->stored() || open == 0) {
+    if (all || !holders_.contains(home)) {
       return News::kNothing;
     }
-    if (stored_ == majority()) {
+    if (!had_majority && HasMajority()) {
       return News::kMajority;
     }
-    return stored_ == 1 ? News::kFirst : News::kNothing;
+    return is_first ? News::kFirst : News::kNothing;
   }
   void Linger() { over_.Set(true); }
   auto Wait() const { return over_.Get(); }
 
+  // Of the homes by the layouts in force: what was counted by older ones does not count.
   bool has_majority() const {
     std::lock_guard lock(mutex_);
-    return stored_ >= majority();
+    return HasMajority() && placement_->Version() == electorate_.version;
+  }
+  // The layouts have changed, or are about to.
+  bool is_void() const {
+    std::lock_guard lock(mutex_);
+    return last_error_.code() == Code::kBusy || placement_->Version() != electorate_.version;
   }
   std::vector<env::NodeId> holders() const {
     std::lock_guard lock(mutex_);
-    return holders_;
+    return {holders_.begin(), holders_.end()};
   }
   bool lacks_bytes() const {
     std::lock_guard lock(mutex_);
@@ -73,22 +83,27 @@ class ChunkClient::Round {
   }
 
  private:
-  size_t majority() const { return homes_ / 2 + 1; }
+  bool HasMajority() const {
+    return electorate_.HasMajority([&](env::NodeId home) { return holders_.contains(home); });
+  }
 
-  const size_t homes_;
+  const replication::Electorate electorate_;
+  const replication::Placement* const placement_;
   mutable std::mutex mutex_;  // guards the rest
-  size_t answers_ = 0;
-  size_t stored_ = 0;
+  std::set<env::NodeId> answered_;
+  std::set<env::NodeId> holders_;
   size_t missing_ = 0;
-  std::vector<env::NodeId> holders_;
   bool has_no_room_ = false;
   Status last_error_;
   const env::Completion<bool> over_;
 };
 
+uint32_t ChunkClient::PartitionOf(const ChunkId& id) const {
+  return replication::PartitionOf(replication::PlaceOf(id), options_.partition_bits);
+}
+
 std::vector<env::NodeId> ChunkClient::HomesOf(const ChunkId& id) const {
-  return placement_->HomesOf(
-      replication::PartitionOf(replication::PlaceOf(id), options_.partition_bits));
+  return placement_->HomesOf(PartitionOf(id));
 }
 
 Task<Result<Bytes>> ChunkClient::CallAgain(env::NodeId home, Method method,
@@ -122,9 +137,10 @@ Task<void> ChunkClient::PutAt(env::NodeId home, std::shared_ptr<const Bytes> bod
   }
 }
 
-Task<std::shared_ptr<ChunkClient::Round>> ChunkClient::PutOnce(std::vector<env::NodeId> homes,
+Task<std::shared_ptr<ChunkClient::Round>> ChunkClient::PutOnce(replication::Electorate electorate,
                                                                Bytes body, bool available) {
-  const auto round = std::make_shared<Round>(homes.size(), scheduler_);
+  const std::vector<env::NodeId> homes = electorate.homes;
+  const auto round = std::make_shared<Round>(std::move(electorate), placement_, scheduler_);
   const auto shared = std::make_shared<const Bytes>(std::move(body));
   for (const env::NodeId home : homes) {
     tasks_.Start(PutAt(home, shared, round, available));
@@ -156,11 +172,16 @@ Task<Result<bool>> ChunkClient::PutOne(pb::PutChunkRequest request, int64_t dead
                                        bool available) {
   KVFS_CO_ASSIGN_OR_RETURN(const ChunkId id, replication::ChunkIdOf(request.id()));
   for (int attempt = 0;; ++attempt) {
-    auto homes = HomesOf(id);
+    auto electorate = placement_->ElectorateOf(PartitionOf(id));
     Bytes body = request.SerializeAsString();
-    const auto round = co_await PutOnce(std::move(homes), std::move(body), available);
+    const auto round = co_await PutOnce(std::move(electorate), std::move(body), available);
     if (round->has_majority()) {
       co_return false;
+    }
+    if (round->is_void() && clock_->MonotonicMicros() < deadline) {
+      --attempt;  // it was for homes that are not all of them, or not those any more
+      co_await env::SleepFor(scheduler_, options_.retry_micros / 2);
+      continue;
     }
     if (round->has_no_room()) {
       co_return round->last_error();

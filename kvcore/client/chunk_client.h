@@ -60,13 +60,15 @@ class ChunkClient {
 
  private:
   class Round;
+  uint32_t PartitionOf(const ChunkId& id) const;
   std::vector<env::NodeId> HomesOf(const ChunkId& id) const;
   Task<Result<bool>> PutOne(replication::pb::PutChunkRequest request, int64_t deadline,
                             bool available);
   // Has homes that have stored it hand it to the others. OK: one of them does.
   Task<Status> Hint(std::vector<env::NodeId> homes, replication::pb::PutChunkRequest request);
   // `available`: ends before all have answered, where the others are silent for long.
-  Task<std::shared_ptr<Round>> PutOnce(std::vector<env::NodeId> homes, Bytes body, bool available);
+  Task<std::shared_ptr<Round>> PutOnce(replication::Electorate electorate, Bytes body,
+                                       bool available);
   // Puts and drops may come twice, so where the home has started anew meanwhile, and the first call
   // went to its former life, there is time for a second.
   Task<Result<Bytes>> CallAgain(env::NodeId home, replication::Method method,

@@ -471,30 +471,47 @@ Task<Result<Bytes>> ClusterClient::Ask(env::NodeId node, Method method, Bytes bo
   return peers_.Call(node, method, std::move(body), kAskMicros);
 }
 
-Task<std::vector<Result<Bytes>>> ClusterClient::AskAll(Method method) {
+Task<std::vector<std::pair<env::NodeId, Result<Bytes>>>> ClusterClient::AskAll(Method method) {
+  const std::vector<env::NodeId> nodes = parts_.nodes();
   std::vector<Task<Result<Bytes>>> asked;
-  asked.reserve(parts_.nodes.size());
-  for (const env::NodeId node : parts_.nodes) {
+  asked.reserve(nodes.size());
+  for (const env::NodeId node : nodes) {
     asked.push_back(Ask(node, method, {}));
   }
-  std::vector<Result<Bytes>> answers;
+  std::vector<std::pair<env::NodeId, Result<Bytes>>> answers;
   answers.reserve(asked.size());
-  for (Task<Result<Bytes>>& one : asked) {
-    answers.push_back(co_await one);
+  for (size_t i = 0; i < asked.size(); ++i) {
+    Task<Result<Bytes>>& one = asked[i];
+    Result<Bytes> answer = co_await one;
+    answers.emplace_back(nodes[i], std::move(answer));
   }
   co_return answers;
 }
 
 Task<Status> ClusterClient::Sync() {
   has_unsynced_chunks_ = false;  // what is put from here on is of the next
-  const auto answers = co_await AskAll(Method::kSync);
+  const int64_t deadline = Deadline();
   std::vector<env::NodeId> synced;
   Status last;
-  for (size_t i = 0; i < answers.size(); ++i) {
-    if (answers[i].ok()) {
-      synced.push_back(parts_.nodes[i]);
-    } else {
-      last = answers[i].status();
+  bool again = true;
+  while (again) {
+    const uint64_t version = parts_.placement->Version();
+    const auto answers = co_await AskAll(Method::kSync);
+    again = false;
+    synced.clear();
+    last = Status::Ok();
+    for (const auto& [node, answer] : answers) {
+      if (answer.ok()) {
+        synced.push_back(node);
+      } else {
+        again = again || answer.status().code() == Code::kBusy;
+        last = answer.status();
+      }
+    }
+    // Others keep what was written, as soon as the layouts change.
+    again = (again || parts_.placement->Version() != version) && Left(deadline) > 0;
+    if (again) {
+      co_await env::SleepFor(parts_.scheduler, options_.retry_micros);
     }
   }
   if (last.ok()) {
@@ -507,11 +524,10 @@ Task<Status> ClusterClient::Sync() {
     co_return Status::Ok();
   }
   for (uint32_t partition = 0; partition >> options_.partition_bits == 0; ++partition) {
-    const std::vector<env::NodeId> homes = parts_.placement->HomesOf(partition);
-    const auto have = std::count_if(homes.begin(), homes.end(), [&](env::NodeId home) {
+    const auto has_synced = [&](env::NodeId home) {
       return std::find(synced.begin(), synced.end(), home) != synced.end();
-    });
-    if (static_cast<size_t>(have) <= homes.size() / 2) {
+    };
+    if (!parts_.placement->ElectorateOf(partition).HasMajority(has_synced)) {
       has_unsynced_chunks_ = true;
       co_return last.Annotate("not on the disks of a majority");
     }
@@ -608,7 +624,7 @@ Task<Result<std::vector<WorkItem>>> ClusterClient::DueWork(int64_t now_millis, u
   }
   std::vector<WorkItem> found;
   // One home of each partition; where it does not answer, the next.
-  for (size_t turn = 0; turn < options_.replicas && !partitions.empty(); ++turn) {
+  for (size_t turn = 0; !partitions.empty(); ++turn) {
     std::map<env::NodeId, pb::DueWorkRequest> requests;
     for (const uint32_t partition : partitions) {
       const std::vector<env::NodeId> homes = peers_.HomesOf(partition);
@@ -648,7 +664,7 @@ Task<Result<SpaceInfo>> ClusterClient::Space() {
   SpaceInfo space;
   Status last;
   uint64_t answered = 0;
-  for (const auto& answer : answers) {
+  for (const auto& [node, answer] : answers) {
     pb::SpaceReply reply;
     if (!answer.ok()) {
       last = answer.status();
@@ -662,7 +678,7 @@ Task<Result<SpaceInfo>> ClusterClient::Space() {
     co_return last;
   }
   // A node that is away counts as the others do: files do not grow because it is.
-  const uint64_t nodes = parts_.nodes.size();
+  const uint64_t nodes = answers.size();
   const uint64_t replicas = std::min<uint64_t>(options_.replicas, nodes);
   for (uint64_t* bytes : {&space.total_bytes, &space.available_bytes}) {
     *bytes = *bytes / answered * nodes / replicas;

@@ -7,11 +7,13 @@
 #pragma once
 
 #include <atomic>
+#include <functional>
 #include <map>
 #include <memory>
 #include <mutex>
 #include <optional>
 #include <set>
+#include <utility>
 #include <vector>
 
 #include "kvcore/client/branched_pks.h"
@@ -62,7 +64,8 @@ class ClusterClient final : public Client {
   struct Parts {
     const replication::Placement* placement = nullptr;
     replication::Peers* peers = nullptr;
-    std::vector<env::NodeId> nodes;
+    // Those that keep something, of this moment.
+    std::function<std::vector<env::NodeId>()> nodes;
     env::Clock* clock = nullptr;
     env::Scheduler* scheduler = nullptr;
     env::Random* random = nullptr;
@@ -152,7 +155,7 @@ class ClusterClient final : public Client {
   Task<Status> Carried(Bytes pk, const Intent* intent, int64_t deadline);
 
   Task<Result<Bytes>> Ask(env::NodeId node, replication::Method method, Bytes body);
-  Task<std::vector<Result<Bytes>>> AskAll(replication::Method method);
+  Task<std::vector<std::pair<env::NodeId, Result<Bytes>>>> AskAll(replication::Method method);
 
   const ClusterClientOptions options_;
   const Parts parts_;

@@ -29,13 +29,23 @@ Task<Result<Bytes>> GuardedPeers::Call(env::NodeId to, replication::Method metho
   co_return answer;
 }
 
-std::vector<env::NodeId> GuardedPeers::HomesOf(uint32_t partition) const {
-  std::vector<env::NodeId> homes = placement_->HomesOf(partition);
+void GuardedPeers::PutHealthyFirst(std::vector<env::NodeId>* homes) const {
   const int64_t now = clock_->MonotonicMicros();
   std::lock_guard lock(mutex_);
-  std::stable_partition(homes.begin(), homes.end(),
+  std::stable_partition(homes->begin(), homes->end(),
                         [&](env::NodeId node) { return health_.IsHealthy(node, now); });
+}
+
+std::vector<env::NodeId> GuardedPeers::HomesOf(uint32_t partition) const {
+  std::vector<env::NodeId> homes = placement_->HomesOf(partition);
+  PutHealthyFirst(&homes);
   return homes;
+}
+
+replication::Electorate GuardedPeers::ElectorateOf(uint32_t partition) const {
+  replication::Electorate electorate = placement_->ElectorateOf(partition);
+  PutHealthyFirst(&electorate.homes);
+  return electorate;
 }
 
 }  // namespace kvfs::client

@@ -24,8 +24,12 @@ class GuardedPeers final : public replication::Peers, public replication::Placem
                            int64_t timeout_micros) override;
   // Those that answer first; among equals in order of preference.
   std::vector<env::NodeId> HomesOf(uint32_t partition) const override;
+  replication::Electorate ElectorateOf(uint32_t partition) const override;
+  uint64_t Version() const override { return placement_->Version(); }
 
  private:
+  void PutHealthyFirst(std::vector<env::NodeId>* homes) const;
+
   replication::Peers* const peers_;
   const replication::Placement* const placement_;
   env::Clock* const clock_;

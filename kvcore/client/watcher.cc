@@ -94,7 +94,7 @@ void Watcher::Ask(int64_t now_micros) {
   }
   request.set_partitions(std::move(bitmap));
   const Bytes body = request.SerializeAsString();
-  for (const env::NodeId node : parts_.nodes) {
+  for (const env::NodeId node : parts_.nodes()) {
     tasks_.Start(AskNode(node, body));
   }
 }
@@ -114,8 +114,9 @@ Task<void> Watcher::AskNode(env::NodeId node, Bytes body) {
 
 void Watcher::Take(env::NodeId from, ByteView body) {
   auto notice = ParseChangedNotice(body);
+  const std::vector<env::NodeId> nodes = parts_.nodes();
   if (!notice.ok() || notice->session() != session_ ||
-      std::find(parts_.nodes.begin(), parts_.nodes.end(), from) == parts_.nodes.end()) {
+      std::find(nodes.begin(), nodes.end(), from) == nodes.end()) {
     return;
   }
   std::vector<Change> changes;

@@ -7,6 +7,7 @@
 #pragma once
 
 #include <atomic>
+#include <functional>
 #include <map>
 #include <memory>
 #include <mutex>
@@ -29,7 +30,7 @@ struct WatcherOptions {
 class Watcher {
  public:
   struct Parts {
-    std::vector<env::NodeId> nodes;
+    std::function<std::vector<env::NodeId>()> nodes;  // of this moment
     replication::Peers* peers = nullptr;
     env::Clock* clock = nullptr;
     env::Scheduler* scheduler = nullptr;

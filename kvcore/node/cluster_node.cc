@@ -3,6 +3,7 @@
 #include <algorithm>
 #include <utility>
 
+#include "kvcore/client/told_layouts.h"
 #include "kvcore/engine/file_names.h"
 #include "kvcore/node/layout_note.h"
 #include "kvcore/proto/storage.pb.h"
@@ -23,11 +24,9 @@ Task<Result<Bytes>> Answer(Result<Bytes> bytes) { co_return bytes; }
 
 }  // namespace
 
-ClusterNode::ClusterNode(ClusterNodeOptions options, std::unique_ptr<engine::Db> db, env::Env env,
-                         const replication::Placement* placement)
+ClusterNode::ClusterNode(ClusterNodeOptions options, std::unique_ptr<engine::Db> db, env::Env env)
     : options_(std::move(options)),
       env_(env),
-      placement_(placement),
       db_(std::move(db)),
       engine_store_(db_.get()),
       store_(options_.partition_bits, options_.cluster_id, &engine_store_),
@@ -35,12 +34,10 @@ ClusterNode::ClusterNode(ClusterNodeOptions options, std::unique_ptr<engine::Db>
       sums_(&store_),
       tasks_(env.scheduler) {}
 
-Task<Result<std::unique_ptr<ClusterNode>>> ClusterNode::Open(
-    ClusterNodeOptions options, env::Env env, std::string directory,
-    const replication::Placement* placement) {
+Task<Result<std::unique_ptr<ClusterNode>>> ClusterNode::Open(ClusterNodeOptions options,
+                                                             env::Env env, std::string directory) {
   KVFS_CO_ASSIGN_OR_RETURN(auto db, engine::Db::Open(options.engine, env, directory));
-  std::unique_ptr<ClusterNode> node(
-      new ClusterNode(std::move(options), std::move(db), env, placement));
+  std::unique_ptr<ClusterNode> node(new ClusterNode(std::move(options), std::move(db), env));
   Status identified = co_await node->Identify(directory);
   if (!identified.ok()) {
     co_return identified.Annotate(directory);
@@ -79,14 +76,22 @@ Task<Status> ClusterNode::Identify(const std::string& directory) {
     identity_.cluster_id = options_.cluster_id;
     identity_.node_id = options_.self;
     identity_.partition_bits = options_.partition_bits;
+    if (options_.layouts == nullptr) {
+      co_return Status::InvalidArgument("a new node has to be told of its cluster");
+    }
     KVFS_CO_RETURN_IF_ERROR(MarkAsNew());  // durable when the identity is
     Status saved = co_await SaveIdentity(identity_, &store_);
     KVFS_CO_RETURN_IF_ERROR(saved);
   }
-  if (options_.layout != nullptr) {
-    KVFS_CO_ASSIGN_OR_RETURN(const auto adopted, co_await AdoptLayout(options_.layout, &store_));
-    (void)adopted;
+  is_new_ = is_new;
+  std::optional<ring::RingView> given;
+  if (options_.layouts != nullptr) {
+    given.emplace(*options_.layouts);
   }
+  auto kept = co_await AdoptLayouts(std::move(given), &store_);
+  KVFS_CO_RETURN_IF_ERROR(kept.status());
+  kept_.emplace(std::move(*kept));
+  placement_.emplace(kept_->view);
   NumberSource::Options dots;
   dots.key = NodeLocalKey("dots");
   dots.block = kDotBlock;
@@ -105,7 +110,7 @@ Status ClusterNode::MarkAsNew() {
   std::vector<replication::StoreWrite> writes(1);
   writes[0].key = antientropy::NewStoreKey();
   for (uint32_t partition = 0; partition >> options_.partition_bits == 0; ++partition) {
-    const auto homes = placement_->HomesOf(partition);
+    const auto homes = options_.layouts->PreferenceList(partition);
     if (std::find(homes.begin(), homes.end(), options_.self) != homes.end()) {
       writes.push_back(replication::SuspectWrite(partition));
     }
@@ -125,15 +130,22 @@ Task<Status> ClusterNode::Start(env::MessageBus* bus) {
   }
   const uint64_t storage_epoch = identity_.storage_epochs.back();
   rpc_ = std::make_unique<Rpc>(env_, options_.self, life);
-  if (options_.layout != nullptr) {
-    rpc_->SetLayout(options_.layout->id());
-  }
+  LayoutKeeper::Parts layouts;
+  layouts.store = &store_;
+  layouts.rpc = rpc_.get();
+  layouts.placement = &*placement_;
+  layouts.clock = env_.clock;
+  layouts.scheduler = env_.scheduler;
+  layouts.changed = options_.on_layout;
+  keeper_ = std::make_unique<LayoutKeeper>(options_.agreement, options_.self, *kept_, layouts);
+  keeper_->SetMayLearn(!is_new_ || options_.layouts_are_told);
+  rpc_->OnNewerLayout([this](env::NodeId from) { keeper_->Seen(from); });
   watch_ =
       std::make_unique<WatchService>(options_.watch, options_.partition_bits, rpc_.get(), env_);
   replication::MajorityWatchOptions majority;
   majority.self = options_.self;
   majority.reach = options_.majority;
-  majority_ = std::make_unique<replication::MajorityWatch>(majority, placement_, rpc_.get(),
+  majority_ = std::make_unique<replication::MajorityWatch>(majority, &*placement_, rpc_.get(),
                                                            env_.clock, env_.scheduler);
   replication::HomeOptions home = options_.home;
   home.partition_bits = options_.partition_bits;
@@ -145,7 +157,7 @@ Task<Status> ClusterNode::Start(env::MessageBus* bus) {
   primary.pusher = options_.pusher;
   primary.max_branch_bytes = options_.home.max_branch_bytes;
   replication::ReplicatedPrimary::Parts parts;
-  parts.placement = placement_;
+  parts.placement = &*placement_;
   parts.home = home_.get();
   parts.peers = majority_.get();
   parts.watch = majority_.get();
@@ -165,13 +177,13 @@ Task<Status> ClusterNode::Start(env::MessageBus* bus) {
   replication::ChunkHintsOptions hints;
   hints.self = options_.self;
   hints.partition_bits = options_.partition_bits;
-  chunk_hints_ = std::make_unique<replication::ChunkHints>(hints, placement_, majority_.get(),
+  chunk_hints_ = std::make_unique<replication::ChunkHints>(hints, &*placement_, majority_.get(),
                                                            chunks_.get(), env_.scheduler);
   replication::BranchesOptions branches = options_.branches;
   branches.self = options_.self;
   branches.partition_bits = options_.partition_bits;
   replication::Branches::Parts branch_parts;
-  branch_parts.placement = placement_;
+  branch_parts.placement = &*placement_;
   branch_parts.home = home_.get();
   branch_parts.watch = majority_.get();
   branch_parts.random = env_.random;
@@ -186,13 +198,18 @@ Task<Status> ClusterNode::Start(env::MessageBus* bus) {
   if (gossip_ != nullptr) {
     gossip_->Start();  // says where the others are reached
   }
-  rpc_->Start([this](env::NodeId from, Method method, Bytes body) {
-    return Serve(from, method, std::move(body));
-  });
+  rpc_->Start([this](env::NodeId from, Method method,
+                     Bytes body) { return Serve(from, method, std::move(body)); },
+              [this](env::NodeId from, Method method, Bytes body) {
+                if (method == Method::kLayout) {
+                  keeper_->Take(from, std::move(body));
+                }
+              });
   StartAntiEntropy();
+  StartLayouts();
   replication::RebuilderOptions rebuild;
   rebuild.self = options_.self;
-  rebuilder_ = std::make_unique<replication::Rebuilder>(rebuild, placement_, home_.get(),
+  rebuilder_ = std::make_unique<replication::Rebuilder>(rebuild, &*placement_, home_.get(),
                                                         rpc_.get(), env_.random, env_.scheduler);
   rebuilder_->Start();
   primary_->Start();
@@ -206,17 +223,17 @@ void ClusterNode::StartAntiEntropy() {
   replication::ChunkRepairOptions repair;
   repair.self = options_.self;
   repair.partition_bits = options_.partition_bits;
-  chunk_repair_ =
-      std::make_unique<replication::ChunkRepair>(repair, placement_, rpc_.get(), chunks_.get());
+  chunk_repair_ = std::make_unique<replication::ChunkRepair>(repair, &*placement_, majority_.get(),
+                                                             chunks_.get());
   replication::CoordinatorOptions coordinator;
   coordinator.partition_bits = options_.partition_bits;
-  coordinator_ = std::make_unique<replication::Coordinator>(coordinator, placement_, rpc_.get(),
+  coordinator_ = std::make_unique<replication::Coordinator>(coordinator, &*placement_, rpc_.get(),
                                                             env_.clock, env_.scheduler);
   antientropy::AntiEntropyOptions options = options_.anti_entropy;
   options.self = options_.self;
   options.partition_bits = options_.partition_bits;
   antientropy::AntiEntropy::Parts parts;
-  parts.placement = placement_;
+  parts.placement = &*placement_;
   parts.store = &store_;
   parts.service = &sums_;
   parts.peers = rpc_.get();
@@ -226,6 +243,48 @@ void ClusterNode::StartAntiEntropy() {
   parts.scheduler = env_.scheduler;
   anti_entropy_ = std::make_unique<antientropy::AntiEntropy>(options, parts);
   anti_entropy_->Start();
+}
+
+bool ClusterNode::IsAlive(env::NodeId node) const {
+  const auto who = view();
+  return who == nullptr || node == options_.self || who->IsAlive(node);
+}
+
+void ClusterNode::StartLayouts() {
+  MoverOptions mover = options_.mover;
+  mover.self = options_.self;
+  mover.partition_bits = options_.partition_bits;
+  Mover::Parts moving;
+  moving.placement = &*placement_;
+  moving.peers = majority_.get();  // whoever is silent is not waited for
+  moving.home = home_.get();
+  moving.chunks = chunk_repair_.get();
+  moving.store = &store_;
+  moving.clock = env_.clock;
+  moving.scheduler = env_.scheduler;
+  moving.is_alive = [this](env::NodeId node) { return IsAlive(node); };
+  moving.complete = [this](ring::LayoutId layout) { return keeper_->Complete(layout); };
+  moving.newer = [this](env::NodeId node) { keeper_->Seen(node); };
+  mover_ = std::make_unique<Mover>(mover, std::move(moving));
+  EraserOptions eraser = options_.eraser;
+  eraser.self = options_.self;
+  eraser.partition_bits = options_.partition_bits;
+  Eraser::Parts erasing;
+  erasing.placement = &*placement_;
+  erasing.home = home_.get();
+  erasing.chunks = chunks_.get();
+  erasing.store = &store_;
+  erasing.scheduler = env_.scheduler;
+  eraser_ = std::make_unique<Eraser>(eraser, erasing);
+  keeper_->Start();
+  mover_->Start();
+  eraser_->Start();
+}
+
+replication::pb::TransfersReply ClusterNode::Transfers() const {
+  auto progress = mover_->Progress();
+  progress.set_to_erase(eraser_->left());
+  return progress;
 }
 
 Task<void> ClusterNode::Tidy() {
@@ -241,9 +300,7 @@ Task<void> ClusterNode::Tidy() {
 
 Bytes ClusterNode::Members() const {
   replication::pb::MembersReply reply;
-  if (options_.layout != nullptr) {
-    reply.set_layout(ring::Encode(*options_.layout));
-  }
+  client::TellLayouts(*layouts(), &reply);
   if (const auto who = view(); who != nullptr) {
     for (const auto& [node, status] : who->peers()) {
       auto* const member = reply.add_members();
@@ -280,42 +337,54 @@ Task<Result<Bytes>> ClusterNode::AskForMembers(env::NodeId node, int64_t micros)
 }
 
 Task<Status> ClusterNode::CompareLayouts(int64_t micros) {
-  if (options_.layout == nullptr) {
-    co_return Status::Ok();
-  }
+  const auto own = layouts();
   std::vector<env::NodeId> asked;
   std::vector<Task<Result<Bytes>>> answers;  // all at once
-  for (const ring::Member& member : options_.layout->members()) {
+  for (const ring::Member& member : own->newest().members()) {
     if (member.node != options_.self) {
       asked.push_back(member.node);
       answers.push_back(AskForMembers(member.node, micros));
     }
   }
+  const bool is_guess = is_new_ && !options_.layouts_are_told;
+  const ring::LayoutId id = own->newest().id();
   size_t same = 1;  // this one
   size_t others = 0;
   Status difference;
   for (size_t i = 0; i < asked.size(); ++i) {
     Task<Result<Bytes>>& one = answers[i];
     const auto answer = co_await one;
-    replication::pb::MembersReply reply;
-    if (!answer.ok() || !reply.ParseFromString(*answer)) {
+    const auto told =
+        answer.ok() ? client::ParseMembers(*answer) : Result<client::ToldLayouts>(answer.status());
+    if (!told.ok()) {
       continue;
     }
-    const auto theirs = ring::DecodeLayout(reply.layout());
-    if (!theirs.ok() || theirs->id().number != options_.layout->id().number) {
-      continue;
+    const ring::Layout& theirs = told->view.newest();
+    if (theirs.id().number > layouts()->newest().id().number) {
+      if (is_guess) {
+        co_return Status::InvalidArgument(
+            "the members of the cluster have changed since it was made: start this node with "
+            "--join "
+            "instead of --members");
+      }
+      keeper_->Seen(asked[i]);
+    } else if (theirs.id().number != id.number || theirs.id() == id) {
+      ++same;  // or has gone on from there meanwhile, as this node has
+    } else {
+      ++others;
+      const std::string words = ring::DifferenceBetween(own->newest().spec(), theirs.spec());
+      difference = Status::InvalidArgument(
+          "node " + std::to_string(asked[i]) +
+          " was given other members: " + (words.empty() ? "the partitions lie elsewhere" : words));
     }
-    if (theirs->id() == options_.layout->id()) {
-      ++same;
-      continue;
-    }
-    ++others;
-    const std::string words = ring::DifferenceBetween(options_.layout->spec(), theirs->spec());
-    difference =
-        Status::InvalidArgument("node " + std::to_string(asked[i]) + " was given other members: " +
-                                (words.empty() ? "the partitions lie elsewhere" : words));
   }
-  co_return others >= same ? difference : Status::Ok();
+  if (others >= same) {
+    co_return difference;
+  }
+  if (same > 1) {
+    keeper_->SetMayLearn(true);
+  }
+  co_return Status::Ok();
 }
 
 Task<Result<Bytes>> ClusterNode::Serve(env::NodeId from, Method method, Bytes body) {
@@ -330,6 +399,9 @@ Task<Result<Bytes>> ClusterNode::Serve(env::NodeId from, Method method, Bytes bo
   }
   if (method == Method::kMembers) {
     return Answer(Members());
+  }
+  if (method == Method::kTransfers) {
+    return Answer(Transfers().SerializeAsString());
   }
   if (method == Method::kAdmin) {
     return Administer(std::move(body));
@@ -358,6 +430,9 @@ Task<void> ClusterNode::Stop() {
     Task<void> majority = majority_->Close();
     Task<void> anti_entropy = anti_entropy_->Close();
     Task<void> hints = chunk_hints_->Close();
+    Task<void> keeper = keeper_->Close();
+    Task<void> mover = mover_->Close();
+    Task<void> eraser = eraser_->Close();
     co_await rpc_->Close();
     co_await primary;
     co_await rebuilder;
@@ -366,6 +441,9 @@ Task<void> ClusterNode::Stop() {
     co_await anti_entropy;
     co_await coordinator_->Close();
     co_await hints;
+    co_await keeper;
+    co_await mover;
+    co_await eraser;
   }
   co_await gossip;
   co_await tasks_.Drain();

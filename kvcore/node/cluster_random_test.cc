@@ -13,6 +13,7 @@
 #include "kvcore/env/sim/sim_nemesis.h"
 #include "kvcore/node/sim_nodes_test_support.h"
 #include "kvcore/replication/keys.h"
+#include "kvcore/ring/plan.h"
 
 namespace kvfs::node {
 namespace {
@@ -49,8 +50,10 @@ env::sim::FaultPlan DrawPlan(size_t nodes, env::Random& random) {
 
 class Trouble {
  public:
-  Trouble(uint64_t seed, int clients, int operations)
-      : cluster_(seed),
+  // `reshape`: nodes that keep data come and go meanwhile.
+  Trouble(uint64_t seed, int clients, int operations, bool reshape)
+      : cluster_(seed, reshape ? 5 : 3, true, false, 3),
+        reshape_(reshape),
         random_(seed ^ 0x5eed),
         operations_(operations),
         tasks_(&cluster_.world().scheduler()),
@@ -77,6 +80,10 @@ class Trouble {
     for (ClusterClient* client : clients_) {
       tasks_.Start(Client(client));
     }
+    if (reshape_) {
+      is_reshaping_ = true;
+      tasks_.Start(Reshape());
+    }
     while (done_ < clients_.size() && Now() < 120 * kSecond) {
       cluster_.world().RunFor(kSecond / 50);
       cluster_.Bury();
@@ -85,9 +92,11 @@ class Trouble {
     nemesis_.Quieten();
     auto& scheduler = cluster_.world().scheduler();
     ASSERT_TRUE(scheduler.RunUntil([&] { return cluster_.AllUp(); }, 60 * kSecond));
-    ASSERT_TRUE(scheduler.RunUntil([&] { return done_ == clients_.size(); }, 120 * kSecond))
+    const auto all_done = [&] { return done_ == clients_.size() && !is_reshaping_; };
+    ASSERT_TRUE(scheduler.RunUntil(all_done, 120 * kSecond))
         << "clients still wait two minutes after the last fault";
     cluster_.world().RunFor(10 * kSecond);
+    ASSERT_TRUE(scheduler.RunUntil([&] { return NothingMoves(); }, 60 * kSecond));
     CheckFiles();
     CheckPurses();
     CheckNoIntentIsInTheWay();
@@ -96,6 +105,7 @@ class Trouble {
   void Remember() { trace_ = cluster_.world().trace_hash(); }
   const env::sim::SimNemesis& nemesis() const { return nemesis_; }
   int happened() const { return happened_; }
+  int reshaped() const { return reshaped_; }
 
  private:
   int64_t Now() { return cluster_.world().scheduler().NowMicros(); }
@@ -133,6 +143,54 @@ class Trouble {
       co_await env::SleepFor(&cluster_.world().scheduler(), pause);
     }
     ++done_;
+  }
+
+  // Some three to five of the nodes are to keep everything from now on.
+  Task<void> Reshape() {
+    while (!quiet_) {
+      const auto pause = static_cast<int64_t>(Uniform(random_, 300'000));
+      co_await env::SleepFor(&cluster_.world().scheduler(), pause);
+      ClusterNode* const node = cluster_.node(Uniform(random_, cluster_.nodes()));
+      if (node == nullptr) {
+        continue;
+      }
+      const auto layouts = node->layouts();
+      std::vector<ring::Change> changes;
+      size_t members = 0;
+      for (env::NodeId one = 1; one <= cluster_.nodes(); ++one) {
+        const bool wanted = Happens(random_, 0.7);
+        members += wanted ? 1 : 0;
+        const bool is_there = layouts->newest().FindMember(one) != nullptr;
+        if (wanted != is_there) {
+          ring::Change& change = changes.emplace_back();
+          change.kind = wanted ? ring::Change::Kind::kJoin : ring::Change::Kind::kLeave;
+          change.member = {.node = one, .weight = 1, .datacentre = "here", .zone = ""};
+        }
+      }
+      auto plan = ring::PlanChange(layouts->newest(), changes);
+      if (members < 3 || changes.empty() || !plan.ok() || layouts->next() != nullptr) {
+        continue;
+      }
+      auto next = std::make_shared<const ring::Layout>(std::move(plan->next));
+      const Status proposed = co_await node->ProposeLayout(std::move(next));
+      reshaped_ += proposed.ok() ? 1 : 0;
+    }
+    is_reshaping_ = false;
+  }
+  bool NothingMoves() {
+    uint64_t number = 0;
+    for (size_t node = 0; node < cluster_.nodes(); ++node) {
+      number = std::max(number, cluster_.node(node)->layouts()->stage().id.number);
+    }
+    for (size_t node = 0; node < cluster_.nodes(); ++node) {
+      // Whoever keeps nothing may not have heard of it.
+      const auto layouts = cluster_.node(node)->layouts();
+      const bool keeps = layouts->newest().FindMember(node + 1) != nullptr;
+      if (layouts->next() != nullptr || (keeps && layouts->stage().id.number != number)) {
+        return false;
+      }
+    }
+    return true;
   }
 
   Task<void> Publish(ClusterClient* client, uint64_t file) {
@@ -260,6 +318,7 @@ class Trouble {
   }
 
   SimNodes cluster_;
+  const bool reshape_;
   env::sim::SimRandom random_;
   const int operations_;
   std::vector<ClusterClient*> clients_;
@@ -269,11 +328,13 @@ class Trouble {
   env::sim::SimNemesis nemesis_;
   size_t done_ = 0;
   int happened_ = 0;
+  int reshaped_ = 0;
+  bool is_reshaping_ = false;
   bool quiet_ = false;
   uint64_t trace_ = 0;
 };
 
-TEST(ClusterRandom, NothingNamedIsLostAndNoCommitHappensByHalves) {
+void RunSeeds(const char* test, bool reshape) {
   uint64_t first = 1;
   uint64_t last = 12;
   if (const char* text = std::getenv("KVFS_SEEDS"); text != nullptr) {
@@ -284,28 +345,37 @@ TEST(ClusterRandom, NothingNamedIsLostAndNoCommitHappensByHalves) {
     }
   }
   int happened = 0;
-  for (uint64_t seed = first; seed <= last && !HasFailure(); ++seed) {
+  int reshaped = 0;
+  for (uint64_t seed = first; seed <= last && !::testing::Test::HasFailure(); ++seed) {
     SCOPED_TRACE("replay: KVFS_SEEDS=" + std::to_string(seed) +
-                 " kvfs_node_test --gtest_filter=ClusterRandom*");
-    Trouble trouble(seed, 4, 40);
+                 " kvfs_node_test --gtest_filter=" + test);
+    Trouble trouble(seed, 4, 40, reshape);
     trouble.Run();
     trouble.Remember();
     happened += trouble.happened();
-    if (seed % kRepeatEvery == 0 && !HasFailure()) {
-      Trouble again(seed, 4, 40);
+    reshaped += trouble.reshaped();
+    if (seed % kRepeatEvery == 0 && !::testing::Test::HasFailure()) {
+      Trouble again(seed, 4, 40, reshape);
       again.Run();
       again.Remember();
       EXPECT_EQ(again.trace_hash(), trouble.trace_hash()) << "a seed must repeat itself";
     }
-    if (HasFailure()) {
+    if (::testing::Test::HasFailure()) {
       for (const std::string& line : trouble.nemesis().log()) {
         std::printf("%s\n", line.c_str());
       }
     }
   }
   EXPECT_GT(happened, static_cast<int>(last - first + 1) * 20);
-  std::printf("%d commits happened\n", happened);
+  EXPECT_EQ(reshaped > 0, reshape);
+  std::printf("%d commits happened, %d layouts were decided\n", happened, reshaped);
 }
+
+TEST(ClusterRandom, NothingNamedIsLostAndNoCommitHappensByHalves) {
+  RunSeeds("ClusterRandom.Nothing*", false);
+}
+
+TEST(ClusterRandom, NorWhileNodesThatKeepDataComeAndGo) { RunSeeds("ClusterRandom.Nor*", true); }
 
 }  // namespace
 }  // namespace kvfs::node

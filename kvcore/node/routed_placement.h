@@ -23,14 +23,24 @@ class RoutedPlacement final : public replication::Placement {
 
   std::vector<env::NodeId> HomesOf(uint32_t partition) const override {
     std::vector<env::NodeId> homes = placement_->HomesOf(partition);
-    if (const auto view = view_(); view != nullptr) {
-      std::stable_partition(homes.begin(), homes.end(),
-                            [&](env::NodeId node) { return view->IsAlive(node); });
-    }
+    PutLivingFirst(&homes);
     return homes;
   }
+  replication::Electorate ElectorateOf(uint32_t partition) const override {
+    replication::Electorate electorate = placement_->ElectorateOf(partition);
+    PutLivingFirst(&electorate.homes);
+    return electorate;
+  }
+  uint64_t Version() const override { return placement_->Version(); }
 
  private:
+  void PutLivingFirst(std::vector<env::NodeId>* homes) const {
+    if (const auto view = view_(); view != nullptr) {
+      std::stable_partition(homes->begin(), homes->end(),
+                            [&](env::NodeId node) { return view->IsAlive(node); });
+    }
+  }
+
   const replication::Placement* const placement_;
   const ViewSource view_;
 };

@@ -22,7 +22,12 @@ env::Lane LaneOf(Rpc::Method method) {
 
 // What anybody may ask, whatever he takes the cluster for.
 bool NeedsLayout(Rpc::Method method) {
-  return method != Rpc::Method::kMembers && method != Rpc::Method::kAdmin;
+  return method != Rpc::Method::kMembers && method != Rpc::Method::kAdmin &&
+         method != Rpc::Method::kTransfers;
+}
+
+ring::LayoutStage StageOf(const pb::RpcHeader& header) {
+  return {{header.layout_number(), header.layout_hash()}, header.in_transition()};
 }
 
 Status Stopping() { return {Code::kOutcomeUnknown, "the node is stopping"}; }
@@ -40,22 +45,39 @@ void Rpc::Start(Handler handler, Notices notices) {
   env_.bus->SetHandler(self_, [this](env::Message message) { Receive(std::move(message)); });
 }
 
-void Rpc::SetLayout(const ring::LayoutId& layout) {
+void Rpc::SetLayout(const ring::LayoutStage& layout) {
   std::lock_guard lock(mutex_);
   layout_ = layout;
 }
 
 Status Rpc::CheckLayout(env::NodeId from, const pb::RpcHeader& header) const {
-  if (header.layout_hash() == 0 || layout_.hash == 0 || header.layout_hash() == layout_.hash) {
+  const ring::LayoutStage theirs = StageOf(header);
+  if (theirs.id.hash == 0 || layout_.id.hash == 0 || theirs == layout_) {
     return Status::Ok();
   }
-  if (header.layout_number() != layout_.number) {
-    return Status::Unavailable("the layout of the cluster has changed");
+  if (theirs.version() != layout_.version()) {
+    return Status::Busy("the layout of the cluster has changed");
   }
   return Status::InvalidArgument(
       "node " + std::to_string(self_) + " and node " + std::to_string(from) +
       " were told of different members, zones, weights or replicas: every node must be given the "
       "same");
+}
+
+bool Rpc::HasMetSame() {
+  std::lock_guard lock(mutex_);
+  return has_met_same_;
+}
+
+void Rpc::SayLayout(pb::RpcHeader* header) const {
+  header->set_layout_number(layout_.id.number);
+  header->set_layout_hash(layout_.id.hash);
+  header->set_in_transition(layout_.in_transition);
+}
+
+bool Rpc::IsNewer(const pb::RpcHeader& header) const {
+  return newer_ && header.layout_hash() != 0 && layout_.id.hash != 0 &&
+         StageOf(header).version() > layout_.version();
 }
 
 Task<void> Rpc::Close() {
@@ -127,10 +149,10 @@ Task<Result<Bytes>> Rpc::Call(env::NodeId to, Method method, Bytes body, int64_t
     number = ++last_number_;
     Pending& call = pending_
                         .emplace(number, Pending{to, method, std::move(body), done, 0, lives_[to],
-                                                 env_.clock->MonotonicMicros() + timeout_micros})
+                                                 env_.clock->MonotonicMicros() + timeout_micros, 0})
                         .first->second;
     call.timer = StartTimer(to, done, timeout_micros);
-    const Status sent = Send(number, call);
+    const Status sent = Send(number, &call);
     if (!sent.ok()) {
       env_.scheduler->Cancel(call.timer);
       pending_.erase(number);
@@ -160,15 +182,16 @@ Status Rpc::Tell(env::NodeId to, Method method, Bytes body) {
   return env_.bus->Send(std::move(message));
 }
 
-Status Rpc::Send(uint64_t number, const Pending& pending) {
+Status Rpc::Send(uint64_t number, Pending* call) {
+  Pending& pending = *call;
   pb::RpcHeader header;
   header.set_number(number);
   header.set_sender_life(life_);
   header.set_receiver_life(pending.life);
   header.set_method(static_cast<uint32_t>(pending.method));
   if (NeedsLayout(pending.method)) {
-    header.set_layout_number(layout_.number);
-    header.set_layout_hash(layout_.hash);
+    SayLayout(&header);
+    pending.layout = layout_.id.hash == 0 ? 0 : layout_.version();
   }
   env::Message message;
   message.from = self_;
@@ -192,6 +215,15 @@ void Rpc::Receive(env::Message message) {
       notices_(message.from, static_cast<Method>(header.method()), std::move(message.data[0]));
     }
     return;
+  }
+  bool is_newer = false;
+  {
+    std::lock_guard lock(mutex_);
+    is_newer = !closing_ && IsNewer(header);
+    has_met_same_ = has_met_same_ || (layout_.id.hash != 0 && StageOf(header) == layout_);
+  }
+  if (is_newer) {
+    newer_(message.from);
   }
   if (header.is_reply()) {
     ReceiveReply(message.from, header, std::move(message.data[0]));
@@ -249,7 +281,7 @@ void Rpc::ReceiveReply(env::NodeId from, const pb::RpcHeader& header, Bytes body
     node.key() = number;
     node.mapped().life = life;
     const auto again = pending_.insert(std::move(node)).position;
-    (void)Send(number, again->second).ok();  // else the time-out tells
+    (void)Send(number, &again->second).ok();  // else the time-out tells
     return;
   }
   env_.scheduler->Cancel(found->second.timer);
@@ -258,6 +290,11 @@ void Rpc::ReceiveReply(env::NodeId from, const pb::RpcHeader& header, Bytes body
     found->second.done.SetNext(Status::InvalidArgument("reply of a peer: an unknown code"));
   } else if (code != Code::kOk) {
     found->second.done.SetNext(Status(code, header.message()));
+  } else if (found->second.layout != 0 && header.layout_hash() != 0 &&
+             StageOf(header).version() != found->second.layout) {
+    // What it did it may have done after it had gone over to other layouts, by which others count.
+    found->second.done.SetNext(
+        Status(Code::kOutcomeUnknown, "the layout of the cluster has changed meanwhile"));
   } else {
     found->second.done.SetNext(std::move(body));
   }
@@ -279,6 +316,10 @@ void Rpc::Reply(env::NodeId to, const pb::RpcHeader& request, pb::RpcHeader repl
   reply.set_number(request.number());
   reply.set_sender_life(life_);
   reply.set_receiver_life(request.sender_life());
+  {
+    std::lock_guard lock(mutex_);
+    SayLayout(&reply);
+  }
   env::Message message;
   message.from = self_;
   message.to = to;

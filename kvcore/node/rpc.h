@@ -17,7 +17,7 @@
 #include "kvcore/node/once.h"
 #include "kvcore/proto/rpc.pb.h"
 #include "kvcore/replication/peers.h"
-#include "kvcore/ring/layout.h"
+#include "kvcore/ring/ring_view.h"
 
 namespace kvfs::node {
 
@@ -32,10 +32,17 @@ class Rpc final : public replication::Peers {
   Rpc(env::Env env, env::NodeId self, uint64_t life);
   ~Rpc() override;
 
-  // By which layout this node chooses whom it asks. From now on requests say so, and those that
-  // were chosen by another are refused: kInvalidArgument where the cluster's members were told
-  // differently, kUnavailable where one of the two has not heard of a change yet.
-  void SetLayout(const ring::LayoutId& layout);
+  // By which layouts this node chooses whom it asks; set when they count for that already. From now
+  // on requests and replies say so. Requests that were chosen by others are refused:
+  // kInvalidArgument where the cluster's members were told differently, kBusy where one of the two
+  // has not heard of a change yet. An answer by others than the request was sent by is
+  // kOutcomeUnknown: it must not be counted.
+  void SetLayout(const ring::LayoutStage& layout);
+  // Told who goes by newer layouts, whenever a message says so. Must not wait. Before Start.
+  using Newer = std::function<void(env::NodeId from)>;
+  void OnNewerLayout(Newer newer) { newer_ = std::move(newer); }
+  // Whether anybody has been heard who goes by the layouts of this node.
+  bool HasMetSame();
   // Requests are taken from now on; what is told one way is dropped where there is no `notices`.
   void Start(Handler handler, Notices notices = {});
   // Tells a node something, which may be lost, come twice or late. kUnavailable: it was not sent.
@@ -55,16 +62,21 @@ class Rpc final : public replication::Peers {
     env::Scheduler::TimerId timer = 0;
     uint64_t life = 0;  // of the peer that it was sent for; 0: that nobody has
     int64_t deadline_micros = 0;
+    uint64_t layout = 0;  // the version it was sent by; 0: none
   };
 
   // Sends what is pending under this number.
-  Status Send(uint64_t number, const Pending& pending);
+  Status Send(uint64_t number, Pending* pending);
   void Receive(env::Message message);
   void ReceiveReply(env::NodeId from, const pb::RpcHeader& header, Bytes body);
   Task<void> Serve(env::NodeId from, pb::RpcHeader header, Bytes body);
   void Reply(env::NodeId to, const pb::RpcHeader& request, pb::RpcHeader reply, Bytes body);
   // Whether a request may be carried out here. REQUIRES: mutex_ held.
   Status CheckLayout(env::NodeId from, const pb::RpcHeader& header) const;
+  // The own layouts, as a message says them. REQUIRES: mutex_ held.
+  void SayLayout(pb::RpcHeader* header) const;
+  // Whether the sender goes by newer ones than this node. REQUIRES: mutex_ held.
+  bool IsNewer(const pb::RpcHeader& header) const;
   // A call is over. REQUIRES: mutex_ held.
   void Leave();
   Task<void> CallSelf(Task<Result<Bytes>> task, env::Completion<Result<Bytes>> done);
@@ -75,10 +87,12 @@ class Rpc final : public replication::Peers {
   const env::NodeId self_;
   const uint64_t life_;
   Handler handler_;   // set once, before anything is received
+  Newer newer_;       // the same
   Notices notices_;   // the same
   std::mutex mutex_;  // guards the rest
   bool closing_ = false;
-  ring::LayoutId layout_;              // hash 0: none
+  ring::LayoutStage layout_;           // hash 0: none
+  bool has_met_same_ = false;          // somebody by that, or by one that was before it
   uint64_t calls_ = 0;                 // under way
   env::Completion<bool> calls_ended_;  // none is, and none will be
   uint64_t last_number_ = 0;

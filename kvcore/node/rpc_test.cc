@@ -154,18 +154,20 @@ TEST_F(RpcTest, ClosingAnswersWhoWaits) {
 TEST_F(RpcTest, RequestsByAnotherLayoutAreRefused) {
   StartOne();
   StartTwo();
-  one_->SetLayout({.number = 1, .hash = 7});
+  one_->SetLayout({{.number = 1, .hash = 7}, false});
   EXPECT_TRUE(Call(2, "hello").ok());  // the other has none to compare with
-  two_->SetLayout({.number = 1, .hash = 8});
+  two_->SetLayout({{.number = 1, .hash = 8}, false});
   const auto refused = Call(2, "hello");
   EXPECT_EQ(refused.status().code(), Code::kInvalidArgument);
   EXPECT_NE(refused.status().message().find("different members"), std::string::npos);
   EXPECT_EQ(served_by_two_, 1);
   // What is asked to find out.
   EXPECT_TRUE(world_.Run(one_->Call(2, Method::kMembers, "hello", kSecond)).ok());
-  two_->SetLayout({.number = 2, .hash = 9});
-  EXPECT_EQ(Call(2, "hello").status().code(), Code::kUnavailable);
-  one_->SetLayout({.number = 2, .hash = 9});
+  two_->SetLayout({{.number = 2, .hash = 9}, false});
+  EXPECT_EQ(Call(2, "hello").status().code(), Code::kBusy);
+  one_->SetLayout({{.number = 2, .hash = 9}, true});
+  EXPECT_EQ(Call(2, "hello").status().code(), Code::kBusy);  // in a transition, the other after it
+  one_->SetLayout({{.number = 2, .hash = 9}, false});
   EXPECT_TRUE(Call(2, "hello").ok());
 }
 

@@ -12,7 +12,9 @@
 #include <vector>
 
 #include "kvcore/client/cluster_client.h"
+#include "kvcore/client/layout_follower.h"
 #include "kvcore/client/layout_placement.h"
+#include "kvcore/client/ring_placement.h"
 #include "kvcore/env/sim/sim_world.h"
 #include "kvcore/env/task_set.h"
 #include "kvcore/node/cluster_node.h"
@@ -56,8 +58,10 @@ class SimNodes {
  public:
   static constexpr uint32_t kPartitionBits = 3;
 
-  // `gossip`: the nodes find out who is there.
-  explicit SimNodes(uint64_t seed, size_t nodes = 3, bool shuffle = true, bool gossip = false)
+  // `gossip`: the nodes find out who is there. Of the nodes the first `members` keep everything,
+  // the others have joined; 0: all keep.
+  explicit SimNodes(uint64_t seed, size_t nodes = 3, bool shuffle = true, bool gossip = false,
+                    size_t members = 0)
       : world_({.seed = seed, .machines = static_cast<int>(nodes) + 2, .shuffle = shuffle}),
         boots_(&world_.scheduler()),
         nodes_(nodes),
@@ -65,13 +69,24 @@ class SimNodes {
         disks_(nodes),
         gossip_(gossip),
         addresses_(&world_.bus()),
-        placement_(Must(client::LayoutPlacement::Of(Ids(nodes), 3, kPartitionBits))) {
+        placement_(Must(
+            client::LayoutPlacement::Of(Ids(members == 0 ? nodes : members), 3, kPartitionBits))) {
     for (size_t node = 0; node < nodes; ++node) {
       Start(node);
     }
     world_.scheduler().RunUntil([this] { return AllUp(); });
     for (size_t machine = 0; machine < 2; ++machine) {
       rpcs_.push_back(std::make_unique<Rpc>(client_env(machine), nodes + 1 + machine, 1));
+      Rpc* const rpc = rpcs_.back().get();
+      in_force_.push_back(std::make_unique<client::RingPlacement>(FirstLayouts()));
+      client::LayoutFollower::Parts parts;
+      parts.placement = in_force_.back().get();
+      parts.peers = rpc;
+      parts.scheduler = client_env(machine).scheduler;
+      parts.changed = [rpc](const ring::LayoutStage& stage) { rpc->SetLayout(stage); };
+      followers_.push_back(std::make_unique<client::LayoutFollower>(std::move(parts)));
+      client::LayoutFollower* const follower = followers_.back().get();
+      rpc->OnNewerLayout([follower](env::NodeId from) { follower->Seen(from); });
       const Rpc::Handler refuse = [](env::NodeId, Rpc::Method, Bytes) -> Task<Result<Bytes>> {
         co_return Status::InvalidArgument("a client serves nobody");
       };
@@ -83,7 +98,7 @@ class SimNodes {
           }
         }
       });
-      rpcs_.back()->SetLayout(placement_.layout().id());
+      rpcs_.back()->SetLayout(FirstLayouts().stage());
     }
     client_ = NewClient();
   }
@@ -96,6 +111,9 @@ class SimNodes {
     world_.Run(std::move(booted));
     for (const auto& rpc : rpcs_) {
       world_.Run(rpc->Close());
+    }
+    for (const auto& follower : followers_) {
+      world_.Run(follower->Close());
     }
     for (const auto& client : others_) {
       world_.Run(client->Close());
@@ -188,14 +206,18 @@ class SimNodes {
     }
     return ids;
   }
+  ring::RingView FirstLayouts() const {
+    return ring::RingView(std::make_shared<const ring::Layout>(placement_.layout()));
+  }
   env::Env client_env(size_t machine) { return world_.machine(nodes_.size() + machine).env(); }
 
   std::unique_ptr<client::ClusterClient> NewClient(
       size_t machine = 0, const client::ClusterClientOptions& options = ClientOptions()) {
     client::ClusterClient::Parts parts;
-    parts.placement = &placement_;
+    client::RingPlacement* const in_force = in_force_[machine].get();
+    parts.placement = in_force;
     parts.peers = rpcs_[machine].get();
-    parts.nodes = Ids(nodes_.size());
+    parts.nodes = [in_force] { return in_force->view()->Keepers(); };
     parts.clock = client_env(machine).clock;
     parts.scheduler = client_env(machine).scheduler;
     parts.random = client_env(machine).random;
@@ -216,7 +238,8 @@ class SimNodes {
     options.home.page_bytes = 2000;
     options.home.boot_id = "boot";
     options.pusher.tail = 4;
-    options.layout = std::make_shared<const ring::Layout>(placement_.layout());
+    options.layouts = std::make_shared<const ring::RingView>(FirstLayouts());
+    options.layouts_are_told = !placement_.layout().FindMember(options.self);
     if (gossip_) {
       options.addresses = &addresses_;
       for (const env::NodeId other : Ids(nodes_.size())) {
@@ -232,7 +255,7 @@ class SimNodes {
       }
     }
     const std::string directory = "/disk" + std::to_string(disks_[number]);
-    auto node = co_await ClusterNode::Open(options, env, directory, &placement_);
+    auto node = co_await ClusterNode::Open(options, env, directory);
     if (node.ok() && lives_[number] == life) {
       const Status started = co_await (*node)->Start(env.bus);
       if (started.ok() && lives_[number] == life) {
@@ -254,8 +277,10 @@ class SimNodes {
   std::vector<Dead> dead_;
   const bool gossip_;
   SimAddressBook addresses_;
-  const client::LayoutPlacement placement_;
-  std::vector<std::unique_ptr<Rpc>> rpcs_;  // of the two machines of clients
+  const client::LayoutPlacement placement_;  // the first
+  std::vector<std::unique_ptr<Rpc>> rpcs_;   // of the two machines of clients, and so the next two
+  std::vector<std::unique_ptr<client::RingPlacement>> in_force_;
+  std::vector<std::unique_ptr<client::LayoutFollower>> followers_;
   std::unique_ptr<client::ClusterClient> client_;
   std::vector<std::unique_ptr<client::ClusterClient>> others_;
 };

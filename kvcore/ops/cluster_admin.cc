@@ -47,13 +47,13 @@ Task<AdminResponse> ClusterAdmin::Handle(AdminRequest request) {
   switch (request.command_case()) {
     case AdminCommand::kMembers: {
       const auto view = node_->view();
-      for (auto& line : DescribeNodes(*node_->layout(), *view)) {
+      for (auto& line : DescribeNodes(node_->layouts()->newest(), *view)) {
         *response.mutable_members()->add_nodes() = std::move(line);
       }
       break;
     }
     case AdminCommand::kRing:
-      response.mutable_ring()->set_layout(ring::Encode(*node_->layout()));
+      response.mutable_ring()->set_layout(ring::Encode(node_->layouts()->newest()));
       break;
     case AdminCommand::kReport: {
       auto report = Report();
@@ -91,8 +91,8 @@ Result<admin::NodeStatus> ClusterAdmin::Report() {
   report.set_read_only(!stats.background_error.ok());
   report.set_read_only_reason(stats.background_error.message());
   report.set_suspect_partitions(static_cast<uint32_t>(suspects.size()));
-  report.set_layout_number(node_->layout()->id().number);
-  report.set_layout_hash(node_->layout()->id().hash);
+  report.set_layout_number(node_->layouts()->newest().id().number);
+  report.set_layout_hash(node_->layouts()->newest().id().hash);
   return report;
 }
 
@@ -112,7 +112,7 @@ Task<Result<Bytes>> ClusterAdmin::AskForReport(env::NodeId node) {
 
 Task<Status> ClusterAdmin::Contribute(admin::StatusResponse* status) {
   const auto view = node_->view();
-  std::vector<admin::NodeStatus> lines = DescribeNodes(*node_->layout(), *view);
+  std::vector<admin::NodeStatus> lines = DescribeNodes(node_->layouts()->newest(), *view);
   // All at once. Those that are believed to be away are not asked: they would be waited for.
   std::vector<admin::NodeStatus*> asked;
   std::vector<Task<Result<Bytes>>> answers;
@@ -130,7 +130,7 @@ Task<Status> ClusterAdmin::Contribute(admin::StatusResponse* status) {
       AddReport(response.report().node(), asked[i]);
     }
   }
-  *status->mutable_cluster() = Summarise(*node_->layout(), lines);
+  *status->mutable_cluster() = Summarise(node_->layouts()->newest(), lines);
   status->mutable_cluster()->set_node_id(node_->self());
   for (admin::NodeStatus& line : lines) {
     *status->add_nodes() = std::move(line);
@@ -146,7 +146,7 @@ Task<AdminResponse> ClusterAdmin::ExplainKey(Bytes pk) {
   admin::ExplainKeyResponse* const out = response.mutable_explain_key();
   const uint16_t place = replication::PlaceOf(pk);
   const uint32_t partition =
-      replication::PartitionOf(place, node_->layout()->spec().partition_bits);
+      replication::PartitionOf(place, node_->layouts()->newest().spec().partition_bits);
   out->set_pk(pk);
   out->set_place(place);
   out->set_partition(partition);
@@ -189,14 +189,12 @@ Task<Result<client::Client*>> ClusterAdmin::OpenClient() {
   const auto lock = co_await opening_.Lock();
   if (client_ == nullptr) {
     client::ClusterClientOptions options;
-    options.partition_bits = node_->layout()->spec().partition_bits;
-    options.replicas = static_cast<uint32_t>(node_->layout()->replica_count());
+    options.partition_bits = node_->layouts()->newest().spec().partition_bits;
+    options.replicas = static_cast<uint32_t>(node_->layouts()->newest().replica_count());
     client::ClusterClient::Parts parts;
     parts.placement = &placement_;
     parts.peers = node_->peers();
-    for (const ring::Member& member : node_->layout()->members()) {
-      parts.nodes.push_back(member.node);
-    }
+    parts.nodes = [this] { return node_->layouts()->Keepers(); };
     parts.clock = node_->env().clock;
     parts.scheduler = node_->env().scheduler;
     parts.random = node_->env().random;

@@ -82,7 +82,7 @@ TEST_F(ClusterAdminTest, RingAndMembers) {
   request.mutable_ring();
   const auto layout = ring::DecodeLayout(Ask(request).ring().layout());
   ASSERT_TRUE(layout.ok());
-  EXPECT_EQ(layout->id(), cluster_.node(0)->layout()->id());
+  EXPECT_EQ(layout->id(), cluster_.node(0)->layouts()->newest().id());
   request.mutable_members();
   const AdminResponse members = Ask(request);
   ASSERT_EQ(members.members().nodes_size(), 3);

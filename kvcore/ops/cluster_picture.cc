@@ -53,7 +53,8 @@ class Warnings {
     warning->set_kind(kind);
     warning->set_message(message);
     warning->set_advice(advice);
-    warning->set_is_note(kind == "few-nodes" || kind == "few-zones" || kind == "joining");
+    warning->set_is_note(kind == "few-nodes" || kind == "few-zones" || kind == "joining" ||
+                         kind == "changing-layout");
   }
 
  private:
@@ -63,7 +64,7 @@ class Warnings {
 void WarnOfNode(const NodeStatus& line, const ring::LayoutId& layout, Warnings* warnings) {
   if (!line.in_layout()) {
     warnings->Add("joining", Name(line) + " has come, but keeps nothing",
-                  "nothing: the members that keep data are fixed when a cluster is made");
+                  "`kvfs-admin join " + std::to_string(line.node_id()) + "` lets it keep data");
   }
   if (line.state() != "up") {
     const std::string what = line.state() == "suspect" ? " does not answer"
@@ -78,7 +79,12 @@ void WarnOfNode(const NodeStatus& line, const ring::LayoutId& layout, Warnings* 
                   "look at its log, and at how busy it is");
     return;
   }
-  if (line.layout_hash() != layout.hash) {
+  if (line.layout_number() != layout.number) {
+    warnings->Add("changing-layout",
+                  Name(line) + " goes by layout " + std::to_string(line.layout_number()) +
+                      ", this one by " + std::to_string(layout.number),
+                  "nothing, while the members change: `transfers` shows how far that is");
+  } else if (line.layout_hash() != layout.hash) {
     warnings->Add("other-layout",
                   Name(line) + " was given other members, zones, weights or replicas",
                   "start it again with the same --members as the others");

@@ -38,6 +38,7 @@ class ClusterPicture : public ::testing::Test {
         NodeStatus report;
         report.set_capacity_bytes(100);
         report.set_available_bytes(50);
+        report.set_layout_number(layout().id().number);
         report.set_layout_hash(layout().id().hash);
         AddReport(report, &line);
       }
@@ -99,6 +100,15 @@ TEST_F(ClusterPicture, WhoIsThereButSilentCountsAsAway) {
   const auto status = Summarise(layout(), lines);
   EXPECT_EQ(status.not_whole(), 8u);
   EXPECT_EQ(Kinds(status), (std::vector<std::string>{"silent"}));
+}
+
+TEST_F(ClusterPicture, AChangeOfTheMembersIsNoTrouble) {
+  auto lines = Lines();
+  lines[0].set_layout_number(layout().id().number + 1);
+  lines[0].set_layout_hash(layout().id().hash + 1);
+  const auto status = Summarise(layout(), lines);
+  EXPECT_EQ(Kinds(status), (std::vector<std::string>{"changing-layout"}));
+  EXPECT_TRUE(status.warnings(0).is_note());
 }
 
 TEST_F(ClusterPicture, TroubleThatNodesReport) {

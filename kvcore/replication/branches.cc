@@ -185,9 +185,10 @@ Task<Status> Branches::MergeNow(Bytes pk) {
     if (parts_.watch->KnowsOfNone(PartitionAt(pk))) {
       co_return Status::Unavailable("a majority of the homes cannot be reached");
     }
+    const bool is_home = parts_.placement->ElectorateOf(PartitionAt(pk)).Includes(options_.self);
     KVFS_CO_ASSIGN_OR_RETURN(const auto merged, co_await MergeAtPrimary(pk));
     KVFS_CO_ASSIGN_OR_RETURN(const bool is_gone,
-                             co_await parts_.home->ForgetBranch(pk, merged.second));
+                             co_await parts_.home->ForgetBranch(pk, merged.second, is_home));
     if (is_gone) {
       co_return Status::Ok();
     }

@@ -41,6 +41,8 @@ Result<std::vector<ChunkHome::Hint>> ChunkHome::Hints(const ChunkId& after, size
   return hints;
 }
 
+Result<bool> ChunkHome::HasHint(const ChunkId& id) { return store_->Contains(HintKey(id)); }
+
 Result<uint64_t> ChunkHome::HintCount() {
   std::lock_guard lock(hints_mutex_);
   if (!hint_count_.has_value()) {

@@ -169,6 +169,27 @@ Task<Status> ChunkHome::Drop(pb::DropChunkRequest request) {
   co_return store_->Apply(std::move(writes), {.may_use_reserve = true}).status();
 }
 
+Task<Result<bool>> ChunkHome::Discard(ChunkId id, std::function<bool()> is_foreign) {
+  auto guard = co_await StripeOf(id).Lock();
+  KVFS_CO_ASSIGN_OR_RETURN(const bool has_hint, HasHint(id));
+  if (!is_foreign() || has_hint) {
+    co_return false;
+  }
+  std::vector<StoreWrite> writes(1);
+  writes[0].kind = StoreWrite::Kind::kDeleteLarge;
+  writes[0].key = ChunkDataKey(id);
+  const auto [first, end] = ChunkRefRange(id);
+  const auto refs = store_->Scan(first, end);
+  for (; refs->Valid(); refs->Next()) {
+    StoreWrite& erase = writes.emplace_back();
+    erase.kind = StoreWrite::Kind::kDelete;
+    erase.key = Bytes(refs->key());
+  }
+  KVFS_CO_RETURN_IF_ERROR(refs->status());
+  KVFS_CO_RETURN_IF_ERROR(store_->Apply(std::move(writes), {.may_use_reserve = true}).status());
+  co_return true;
+}
+
 Task<Result<pb::ReadChunkReply>> ChunkHome::Read(ChunkId id) {
   pb::ReadChunkReply reply;
   auto stored = store_->Get(ChunkDataKey(id));

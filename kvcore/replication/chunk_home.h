@@ -10,6 +10,7 @@
 // held over reads and one Apply of the store.
 #pragma once
 
+#include <functional>
 #include <memory>
 #include <mutex>
 #include <optional>
@@ -55,6 +56,11 @@ class ChunkHome {
   // The other homes have it, unless it was put again since.
   Task<Status> ForgetHint(Hint hint);
 
+  // Takes the chunk away with all references to it, where this node keeps its partition no more;
+  // `is_foreign`, asked with the chunk locked, says whether that is still so. False: it is not, or
+  // others are still to be handed the chunk.
+  Task<Result<bool>> Discard(ChunkId id, std::function<bool()> is_foreign);
+
   // What is here of a partition, for a home that looks for what it has missed.
   Result<pb::ListChunksReply> List(const pb::ListChunksRequest& request, uint32_t partition_bits);
 
@@ -64,6 +70,7 @@ class ChunkHome {
   Result<std::vector<ChunkRef>> WithoutLater(const ChunkId& id, const std::vector<ChunkRef>& refs,
                                              const PkState& stamp, bool or_equal);
 
+  Result<bool> HasHint(const ChunkId& id);
   // The write that notes one, if there is room.
   Result<StoreWrite> NoteHint(const ChunkId& id, uint64_t number);
 

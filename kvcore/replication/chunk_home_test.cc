@@ -5,6 +5,7 @@
 
 #include "kvcore/replication/keys.h"
 #include "kvcore/replication/messages.h"
+#include "kvcore/replication/store_items.h"
 #include "tests/support/memory_local_store.h"
 #include "tests/support/step_env.h"
 
@@ -60,6 +61,24 @@ TEST_F(ChunkHomeTest, BytesStayAsLongAsAReference) {
   EXPECT_FALSE(env_.Await(home_.Read(kId))->present());
   ASSERT_TRUE(Drop(2, 2).ok());  // comes twice
   EXPECT_EQ(store_.staged(), 0);
+}
+
+TEST_F(ChunkHomeTest, WhatIsKeptNoMoreGoesUnlessItIsToBeHandedOn) {
+  const std::function<bool()> yes = [] { return true; };
+  const std::function<bool()> no = [] { return false; };
+  pb::PutChunkRequest hinted = PutRequest(1, 1);
+  hinted.set_hint(true);
+  ASSERT_TRUE(Put(std::move(hinted)).ok());
+  EXPECT_FALSE(*env_.Await(home_.Discard(kId, yes)));
+  EXPECT_TRUE(IsThere());
+  const auto hints = home_.Hints({}, 10);
+  ASSERT_TRUE(hints.ok() && hints->size() == 1);
+  ASSERT_TRUE(env_.Await(home_.ForgetHint((*hints)[0])).ok());
+  EXPECT_FALSE(*env_.Await(home_.Discard(kId, no)));  // it is kept after all
+  EXPECT_TRUE(IsThere());
+  EXPECT_TRUE(*env_.Await(home_.Discard(kId, yes)));
+  EXPECT_FALSE(IsThere());
+  EXPECT_EQ(StoreItems(&store_).GetChunkInfo(kId)->references, 0u);
 }
 
 TEST_F(ChunkHomeTest, ALateDropTakesNothingAwayThatWasPutAgain) {

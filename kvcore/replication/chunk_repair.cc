@@ -80,6 +80,28 @@ Task<Result<pb::ListChunksReply>> ChunkRepair::ListAt(env::NodeId home, ChunkId 
   request.set_partition(PartitionOf(PlaceOf(id), options_.partition_bits));
   request.set_after(Before(id));
   request.set_limit(1);
+  auto list = co_await List(home, std::move(request));
+  co_return list;
+}
+
+Task<Result<pb::ListChunksReply>> ChunkRepair::ListAll(env::NodeId home, uint32_t partition) {
+  constexpr uint32_t kPage = 1000;
+  pb::ListChunksRequest request;
+  request.set_partition(partition);
+  request.set_limit(kPage);
+  pb::ListChunksReply all;
+  while (true) {
+    KVFS_CO_ASSIGN_OR_RETURN(const auto page, co_await List(home, request));
+    all.mutable_chunks()->MergeFrom(page.chunks());
+    if (!page.more() || page.chunks().empty()) {
+      co_return all;
+    }
+    request.set_after(page.chunks().rbegin()->id());
+  }
+}
+
+Task<Result<pb::ListChunksReply>> ChunkRepair::List(env::NodeId home,
+                                                    pb::ListChunksRequest request) {
   if (home == options_.self) {
     co_return home_->List(request, options_.partition_bits);
   }
@@ -128,13 +150,60 @@ Task<Status> ChunkRepair::TakeOver(const std::vector<env::NodeId>* holders, Chun
   co_return Status::Unavailable("a chunk that this home lacks cannot be had");
 }
 
-Task<Result<bool>> ChunkRepair::RepairChunk(ChunkId id, bool any) {
-  std::vector<env::NodeId> others =
-      placement_->HomesOf(PartitionOf(PlaceOf(id), options_.partition_bits));
-  const size_t needed = any ? 1 : others.size() / 2 + 1;
-  if (std::erase(others, options_.self) == 0) {
+namespace {
+
+// Of `asked` other homes, of which so many answered; `majority` of all homes hold what was
+// acknowledged.
+size_t Needed(Takes takes, size_t asked, size_t answered, size_t majority) {
+  switch (takes) {
+    case Takes::kMajority:
+      return majority;
+    case Takes::kPossible:
+      return std::max<size_t>(majority + answered > asked ? majority + answered - asked : 1, 1);
+    case Takes::kAny:
+      break;
+  }
+  return 1;
+}
+
+}  // namespace
+
+Task<Result<std::vector<ChunkId>>> ChunkRepair::Missed(uint32_t partition) {
+  const Electorate electorate = placement_->ElectorateOf(partition);
+  std::vector<env::NodeId> others = electorate.sets.front();
+  const size_t majority = others.size() / 2 + 1;
+  const size_t own_vote = std::erase(others, options_.self);
+  std::vector<pb::ListChunksReply> lists;
+  for (const env::NodeId other : others) {
+    auto list = co_await ListAll(other, partition);
+    if (list.ok()) {
+      lists.push_back(std::move(*list));
+    }
+  }
+  if (lists.size() + own_vote < majority) {
+    co_return Status::Unavailable("no majority of the homes of its chunks answers");
+  }
+  KVFS_CO_ASSIGN_OR_RETURN(const auto own, co_await ListAll(options_.self, partition));
+  ChunkId last;
+  last.fill(static_cast<ChunkId::value_type>(0xff));
+  const size_t needed = Needed(Takes::kPossible, others.size(), lists.size(), majority);
+  std::vector<ChunkId> missed;
+  for (const auto& [id, refs] : FindMissed(lists, own, needed, last)) {
+    missed.push_back(id);
+  }
+  co_return missed;
+}
+
+Task<Result<bool>> ChunkRepair::RepairChunk(ChunkId id, Takes takes) {
+  const Electorate electorate =
+      placement_->ElectorateOf(PartitionOf(PlaceOf(id), options_.partition_bits));
+  if (!electorate.Includes(options_.self)) {
     co_return false;
   }
+  // In a transition those of the old layout have everything.
+  std::vector<env::NodeId> others = electorate.sets.front();
+  const size_t majority = others.size() / 2 + 1;
+  std::erase(others, options_.self);
   std::vector<env::NodeId> holders;
   std::vector<pb::ListChunksReply> lists;
   for (const env::NodeId other : others) {
@@ -145,6 +214,7 @@ Task<Result<bool>> ChunkRepair::RepairChunk(ChunkId id, bool any) {
     }
   }
   KVFS_CO_ASSIGN_OR_RETURN(const auto own, co_await ListAt(options_.self, id));
+  const size_t needed = Needed(takes, others.size(), lists.size(), majority);
   const MissedChunks missed = FindMissed(lists, own, needed, id);
   const auto found = missed.find(id);
   if (found == missed.end()) {

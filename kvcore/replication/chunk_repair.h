@@ -23,6 +23,13 @@ struct ChunkRepairOptions {
   int64_t call_micros = 5'000'000;
 };
 
+// Which references to take over: those that so many homes hold without this one.
+enum class Takes : uint8_t {
+  kMajority,  // that of a majority of all homes
+  kPossible,  // as many of those that answer as hold whatever a majority holds
+  kAny,       // one
+};
+
 // What is missing here: for each chunk the references, by stamp.
 using MissedChunks = std::map<ChunkId, std::map<PkState, std::vector<ChunkRef>>>;
 
@@ -38,13 +45,20 @@ class ChunkRepair {
               ChunkHome* home)
       : options_(options), placement_(placement), peers_(peers), home_(home) {}
 
-  // Takes over what this home lacks of the chunk: references that a majority of the homes holds, or
-  // `any` other does. Whether anything was taken over.
-  Task<Result<bool>> RepairChunk(ChunkId id, bool any);
+  // Takes over what this home lacks of the chunk. Whether anything was. In a transition it is the
+  // homes of the old layout that are asked.
+  Task<Result<bool>> RepairChunk(ChunkId id, Takes takes);
+  // The chunks of the partition of which this home lacks something that it would take over
+  // (kPossible). kUnavailable: too few homes answer.
+  Task<Result<std::vector<ChunkId>>> Missed(uint32_t partition);
 
  private:
+  // One page.
+  Task<Result<pb::ListChunksReply>> List(env::NodeId home, pb::ListChunksRequest request);
   // What a home has of the chunk; nothing but that, or nothing.
   Task<Result<pb::ListChunksReply>> ListAt(env::NodeId home, ChunkId id);
+  // All that a home has of the partition.
+  Task<Result<pb::ListChunksReply>> ListAll(env::NodeId home, uint32_t partition);
   Task<Status> TakeOver(const std::vector<env::NodeId>* holders, ChunkId id,
                         const std::map<PkState, std::vector<ChunkRef>>* refs);
 

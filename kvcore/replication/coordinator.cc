@@ -19,8 +19,8 @@ constexpr int kAttemptsAtFirst = 10;
 
 // One read of all homes, shared by whoever waits and those that bring the answers.
 struct Coordinator::Reading {
-  Reading(std::vector<env::NodeId> homes, ReadLevel level, env::Scheduler* scheduler)
-      : round(std::move(homes), level), over(scheduler), is_late(scheduler) {}
+  Reading(Electorate electorate, ReadLevel level, env::Scheduler* scheduler)
+      : round(std::move(electorate), level), over(scheduler), is_late(scheduler) {}
 
   pb::ReadRequest request;  // does not change
   std::mutex mutex;         // guards the two below
@@ -60,12 +60,15 @@ bool Coordinator::Took(const Result<Bytes>& answer, Sweep* sweep, CommitResult* 
   const auto reply =
       answer.ok() ? Parse<pb::SubmitReply>(*answer) : Result<pb::SubmitReply>(answer.status());
   if (!reply.ok()) {
-    result->status = reply.status();
+    result->status = reply.status().code() == Code::kBusy
+                         ? Status::Unavailable(reply.status().message())
+                         : reply.status();
     if (reply.status().code() == Code::kInvalidArgument && !sweep->may_have_happened) {
       return true;
     }
-    // Not carried out: the next attempt is still the first.
-    if (reply.status().code() != Code::kUnavailable) {
+    // Not carried out: the next attempt is still the first. It is kBusy where one of the two goes
+    // by an older layout.
+    if (reply.status().code() != Code::kUnavailable && reply.status().code() != Code::kBusy) {
       sweep->may_have_happened = true;
       sweep->may_be_in_branch |= sweep->is_degraded;
       ++sweep->attempt;
@@ -133,8 +136,9 @@ Task<bool> Coordinator::TookDegraded(env::NodeId home, pb::SubmitRequest request
 Task<CommitResult> Coordinator::Submit(Txn txn, OpId op, bool first_attempt, bool sync,
                                        int64_t timeout_micros, uint64_t settled, Without without) {
   CommitResult result;
-  const std::vector<env::NodeId> homes =
-      placement_->HomesOf(PartitionOf(PlaceOf(txn.pk), options_.partition_bits));
+  const uint32_t partition = PartitionOf(PlaceOf(txn.pk), options_.partition_bits);
+  std::vector<env::NodeId> homes = placement_->HomesOf(partition);
+  size_t next = 0;  // of this round over all of them
   const int64_t deadline = clock_->MonotonicMicros() + timeout_micros;
   Sweep sweep;
   sweep.attempt = first_attempt ? 1 : 2;
@@ -155,9 +159,10 @@ Task<CommitResult> Coordinator::Submit(Txn txn, OpId op, bool first_attempt, boo
     sweep.others = false;
     first = co_await HolderOf(txn.pk);  // it may reach a majority by now, and merge
   }
-  for (size_t turn = 0;; ++turn) {
+  while (true) {
     int64_t left = deadline - clock_->MonotonicMicros();
-    if (left > 0 && turn > 0 && turn % homes.size() == 0) {
+    if (left > 0 && next == homes.size()) {
+      next = 0;
       // All have been asked. Only where none of those that answer reaches a majority it is done
       // without.
       if (without.available && !sweep.others && !sweep.without.empty()) {
@@ -177,11 +182,13 @@ Task<CommitResult> Coordinator::Submit(Txn txn, OpId op, bool first_attempt, boo
         co_await env::SleepFor(scheduler_, std::min(options_.retry_micros, left));
         left = deadline - clock_->MonotonicMicros();
       }
+      homes = placement_->HomesOf(partition);  // they may have changed
+      sweep.homes = homes.size();
     }
     if (left <= 0) {
       break;
     }
-    sweep.home = homes[turn % homes.size()];
+    sweep.home = homes[next++];
     pb::SubmitRequest request = ToProto(txn, op, sweep.attempt, sync);
     request.set_settled(settled);
     Bytes body = request.SerializeAsString();
@@ -272,10 +279,12 @@ Task<void> Coordinator::RepairLater(Bytes pk) {
   repairs_ = false;
 }
 
-Task<std::optional<pb::ReadReply>> Coordinator::ReadAtOnce(std::vector<env::NodeId> homes,
-                                                           pb::ReadRequest request,
+Task<std::optional<pb::ReadReply>> Coordinator::ReadAtOnce(pb::ReadRequest request,
                                                            ReadLevel level) {
-  const auto reading = std::make_shared<Reading>(std::move(homes), level, scheduler_);
+  Electorate electorate =
+      placement_->ElectorateOf(PartitionOf(PlaceOf(request.pk()), options_.partition_bits));
+  const uint64_t version = electorate.version;
+  const auto reading = std::make_shared<Reading>(std::move(electorate), level, scheduler_);
   reading->request = std::move(request);
   std::vector<ReadRound::Ask> asks;
   {
@@ -294,7 +303,9 @@ Task<std::optional<pb::ReadReply>> Coordinator::ReadAtOnce(std::vector<env::Node
   (void)co_await reading->over.Get();
   reading->is_late.SetNext(false);
   std::lock_guard lock(reading->mutex);
-  if (reading->round.verdict() != ReadRound::Verdict::kDecided) {
+  // Counted by older layouts it says nothing.
+  if (reading->round.verdict() != ReadRound::Verdict::kDecided ||
+      placement_->Version() != version) {
     co_return std::nullopt;
   }
   co_return reading->round.reply();
@@ -360,8 +371,9 @@ Task<Result<pb::ReadReply>> Coordinator::ReadDegraded(env::NodeId home, pb::Read
 
 Task<Result<pb::ReadReply>> Coordinator::Query(pb::ReadRequest request, int64_t timeout_micros,
                                                ReadLevel level, Without without) {
-  const std::vector<env::NodeId> homes =
-      placement_->HomesOf(PartitionOf(PlaceOf(request.pk()), options_.partition_bits));
+  const uint32_t partition = PartitionOf(PlaceOf(request.pk()), options_.partition_bits);
+  std::vector<env::NodeId> homes;  // of this round over all of them
+  size_t next = 0;
   const int64_t deadline = clock_->MonotonicMicros() + timeout_micros;
   Status last = Status::Unavailable("a majority of the homes cannot be reached");
   // Of this round over all homes: who said that they reach no majority, and whether anybody said
@@ -377,7 +389,10 @@ Task<Result<pb::ReadReply>> Coordinator::Query(pb::ReadRequest request, int64_t 
     first = co_await HolderOf(request.pk());  // it may reach a majority by now, and merge
   }
   for (size_t turn = 0;; ++turn) {
-    if (turn % homes.size() == 0) {
+    const bool is_new_round = next == homes.size();
+    if (is_new_round) {
+      homes = placement_->HomesOf(partition);
+      next = 0;
       if (without.available && level != ReadLevel::kAll && !others && !silent.empty()) {
         const int64_t time = std::max<int64_t>(deadline - clock_->MonotonicMicros(), 1);
         auto reply = co_await ReadDegraded(silent[0], request, time);
@@ -390,7 +405,7 @@ Task<Result<pb::ReadReply>> Coordinator::Query(pb::ReadRequest request, int64_t 
       others = false;
       // Again: for all homes to agree, what the primary settles has to reach them.
       if (turn == 0 || level != ReadLevel::kQuorum) {
-        auto at_once = co_await ReadAtOnce(homes, request, level);
+        auto at_once = co_await ReadAtOnce(request, level);
         if (at_once.has_value()) {
           co_return std::move(*at_once);
         }
@@ -400,14 +415,14 @@ Task<Result<pb::ReadReply>> Coordinator::Query(pb::ReadRequest request, int64_t 
     if (left <= 0) {
       co_return last;
     }
-    if (turn > 0 && turn % homes.size() == 0) {
+    if (turn > 0 && is_new_round) {
       co_await env::SleepFor(scheduler_, std::min(options_.retry_micros, left));
     }
+    const env::NodeId home = homes[next++];
     if (level == ReadLevel::kOne) {
       continue;
     }
     // They differ: something is under way, or was left so. The primary settles it.
-    const env::NodeId home = homes[turn % homes.size()];
     pb::ReadRequest settled = request;
     settled.set_settled(true);
     Bytes body = settled.SerializeAsString();

@@ -93,8 +93,7 @@ class Coordinator {
   // A home was seen to lag: tells the primary, if it still may be so after a while.
   Task<void> RepairLater(Bytes pk);
   // What the homes tell in one round; nothing where they differ or cannot be reached.
-  Task<std::optional<pb::ReadReply>> ReadAtOnce(std::vector<env::NodeId> homes,
-                                                pb::ReadRequest request, ReadLevel level);
+  Task<std::optional<pb::ReadReply>> ReadAtOnce(pb::ReadRequest request, ReadLevel level);
 
   const CoordinatorOptions options_;
   const Placement* const placement_;

@@ -7,6 +7,7 @@
 #pragma once
 
 #include <atomic>
+#include <functional>
 #include <map>
 #include <memory>
 #include <optional>
@@ -97,11 +98,18 @@ class Home {
   Task<Result<pb::BranchReply>> JoinWhole(Bytes pk, env::NodeId source, bool sync);
   Task<Result<pb::BranchPageReply>> BranchPage(pb::BranchPageRequest request);
   // Gives the branch up, if this home's own copy of the trunk is at or beyond the decided state
-  // `merged_in` and holds all of it. False: not yet.
-  Task<Result<bool>> ForgetBranch(Bytes pk, PkState merged_in);
+  // `merged_in` and holds all of it. False: not yet. A node that is no home any more (`is_home`
+  // false) has no copy that counts, and its branch, which nobody adds to, has been merged.
+  Task<Result<bool>> ForgetBranch(Bytes pk, PkState merged_in, bool is_home);
   Result<bool> HoldsBranch(ByteView pk);
   // The pks that have one, behind `after`, at most `limit`.
   Result<std::vector<Bytes>> BranchedPks(ByteView after, size_t limit);
+
+  // Takes away whatever lies here under `pk`, which may be one of the store's own, of a partition
+  // that this node keeps no more; `is_foreign`, asked with the partition locked, says whether that
+  // is still so. False: it stays, as it is kept after all or has a branch that is to be merged.
+  Task<Result<bool>> Discard(uint32_t partition, Bytes prefix, Bytes pk,
+                             std::function<bool()> is_foreign);
 
   // Makes durable what was written some time ago, so that a loss of power does not make suspect
   // what has long been idle: the partitions in which nothing was written since the last call.

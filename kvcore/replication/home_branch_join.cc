@@ -181,7 +181,7 @@ Task<Result<Branch>> FetchBranch(Peers* peers, Bytes pk, env::NodeId source, uin
   }
 }
 
-Task<Result<bool>> Home::ForgetBranch(Bytes pk, PkState merged_in) {
+Task<Result<bool>> Home::ForgetBranch(Bytes pk, PkState merged_in, bool is_home) {
   const uint32_t partition = PartitionAt(pk);
   auto guard = co_await At(partition).mutex.Lock();
   KVFS_CO_RETURN_IF_ERROR(LoadSound(partition).status());
@@ -189,7 +189,7 @@ Task<Result<bool>> Home::ForgetBranch(Bytes pk, PkState merged_in) {
   StoreItems items(store_);
   KVFS_CO_ASSIGN_OR_RETURN(const BranchCounts merged, MergedOf(&items, pk));
   KVFS_CO_ASSIGN_OR_RETURN(const BranchView view, BranchView::Of(store_, pk));
-  if (state < merged_in || !CoversAll(merged, view.held())) {
+  if (is_home && (state < merged_in || !CoversAll(merged, view.held()))) {
     co_return false;
   }
   std::vector<StoreWrite> writes;

@@ -160,6 +160,39 @@ Task<Status> Home::EndRebuild(uint32_t partition, Epoch promised) {
   co_return Status::Ok();
 }
 
+// ---- after a change of the layout ------------------------------------------
+
+Task<Result<bool>> Home::Discard(uint32_t partition, Bytes prefix, Bytes pk,
+                                 std::function<bool()> is_foreign) {
+  auto guard = co_await At(partition).mutex.Lock();
+  KVFS_CO_RETURN_IF_ERROR(Load(partition).status());
+  if (!is_foreign()) {
+    co_return false;
+  }
+  bool has_branch = false;
+  if (CheckUserPk(pk).ok()) {
+    KVFS_CO_ASSIGN_OR_RETURN(has_branch, HoldsBranch(pk));
+  }
+  if (has_branch) {
+    co_return false;
+  }
+  // All in one batch: what is left is the whole of the pk in an older state, or nothing, as of any
+  // home that lags.
+  std::vector<StoreWrite> writes;
+  const auto entries = store_->Scan(prefix, PrefixEnd(prefix));
+  for (; entries->Valid(); entries->Next()) {
+    StoreWrite& erase = writes.emplace_back();
+    erase.kind = StoreWrite::Kind::kDelete;
+    erase.key = Bytes(entries->key());
+  }
+  KVFS_CO_RETURN_IF_ERROR(entries->status());
+  At(partition).latest.erase(pk);
+  if (!writes.empty()) {
+    KVFS_CO_RETURN_IF_ERROR(Write(partition, {}, std::move(writes), false).status());
+  }
+  co_return true;
+}
+
 Task<Status> Home::Tidy() {
   for (uint32_t partition = 0; partition < partitions_.size(); ++partition) {
     Partition& here = At(partition);

@@ -54,6 +54,26 @@ TEST_F(HomeTest, RefusesLowerEpochsFromThePromiseOn) {
   EXPECT_FALSE(Must(next.Promise(Partition(), kFirst)).granted());
 }
 
+TEST_F(HomeTest, WhatIsKeptNoMoreGoesWholeAndThePromiseStays) {
+  EXPECT_TRUE(Must(home_.Apply(Entry({}, {kSecond, 1}, "1"))).applied());
+  const std::function<bool()> no = [] { return false; };
+  EXPECT_FALSE(*env_.Await(home_.Discard(Partition(), PkPrefix("pk"), "pk", no)));
+  EXPECT_EQ(home_.LocalState("pk").value(), (PkState{kSecond, 1}));
+  const std::function<bool()> yes = [] { return true; };
+  EXPECT_TRUE(*env_.Await(home_.Discard(Partition(), PkPrefix("pk"), "pk", yes)));
+  EXPECT_EQ(home_.LocalState("pk").value(), PkState{});
+  EXPECT_FALSE(store_.Scan(PkPrefix("pk"), PrefixEnd(PkPrefix("pk")))->Valid());
+  const Bytes line = WorkItemKey(FirstPlace(Partition(), HomeOptions().partition_bits), {});
+  std::vector<StoreWrite> writes(1);
+  writes[0].key = line;
+  ASSERT_TRUE(store_.Apply(std::move(writes), {}).ok());
+  const Bytes work = WorkPrefix(FirstPlace(Partition(), HomeOptions().partition_bits));
+  EXPECT_TRUE(*env_.Await(home_.Discard(Partition(), work, Bytes(1, kWorkPk), yes)));
+  EXPECT_FALSE(*store_.Contains(line));
+  // Should it keep the partition again, it is a home that lags, and obeys what it obeyed.
+  EXPECT_FALSE(Must(home_.Promise(Partition(), kFirst)).granted());
+}
+
 TEST_F(HomeTest, AppliesOnlyOnThePreviousStateAndOnce) {
   EXPECT_TRUE(Must(home_.Apply(Entry({}, {kFirst, 1}, "1"))).applied());
   EXPECT_FALSE(Must(home_.Apply(Entry({kFirst, 2}, {kFirst, 3}, "3"))).applied());

@@ -15,21 +15,27 @@ constexpr int64_t kPauseMicros = 100'000;
 
 // One question to the homes of a partition, shared by who waits and who brings the answers.
 struct MajorityWatch::Asking {
-  Asking(size_t its_homes, env::Scheduler* scheduler) : homes(its_homes), over(scheduler) {}
+  Asking(Electorate its_electorate, env::NodeId its_self, env::Scheduler* scheduler)
+      : electorate(std::move(its_electorate)),
+        self(its_self),
+        open(electorate.homes.size() - (electorate.Includes(self) ? 1 : 0)),
+        over(scheduler) {}
 
-  const size_t homes;  // with this node
-  std::mutex mutex;    // guards the two below
-  size_t answers = 0;
+  const Electorate electorate;
+  const env::NodeId self;
+  std::mutex mutex;  // guards the two below
+  size_t open;       // that have not answered
   std::set<env::NodeId> sound;
   const env::Completion<bool> over;
 
   void Add(env::NodeId home, bool is_sound) {
     std::lock_guard lock(mutex);
-    ++answers;
+    --open;
     if (is_sound) {
       sound.insert(home);
     }
-    if (answers + 1 >= homes || sound.size() + 1 > homes / 2) {
+    if (open == 0 || electorate.HasMajority(
+                         [&](env::NodeId one) { return one == self || sound.contains(one); })) {
       over.Set(true);
     }
   }
@@ -95,13 +101,13 @@ Task<void> MajorityWatch::AskOne(env::NodeId home, uint32_t partition,
 }
 
 Task<bool> MajorityWatch::AskHomes(uint32_t partition) {
-  const std::vector<env::NodeId> homes = placement_->HomesOf(partition);
-  if (homes.size() < 2) {
+  const Electorate electorate = placement_->ElectorateOf(partition);
+  if (electorate.homes.size() < 2) {
     co_return true;
   }
   const int64_t began = Now();
-  const auto asking = std::make_shared<Asking>(homes.size(), scheduler_);
-  for (const env::NodeId home : homes) {
+  const auto asking = std::make_shared<Asking>(electorate, options_.self, scheduler_);
+  for (const env::NodeId home : electorate.homes) {
     if (home != options_.self) {
       tasks_.Start(AskOne(home, partition, asking));
     }
@@ -113,7 +119,7 @@ Task<bool> MajorityWatch::AskHomes(uint32_t partition) {
     sound = asking->sound;
   }
   std::lock_guard lock(mutex_);
-  co_return reach_.Asked(partition, homes, options_.self, sound, began, Now());
+  co_return reach_.Asked(partition, electorate, options_.self, sound, began, Now());
 }
 
 Task<void> MajorityWatch::AskInBackground(uint32_t partition) {
@@ -123,11 +129,11 @@ Task<void> MajorityWatch::AskInBackground(uint32_t partition) {
 }
 
 bool MajorityWatch::KnowsOfNone(uint32_t partition) {
-  const std::vector<env::NodeId> homes = placement_->HomesOf(partition);
+  const Electorate electorate = placement_->ElectorateOf(partition);
   bool ask = false;
   {
     std::lock_guard lock(mutex_);
-    if (!reach_.IsWithout(partition, homes, options_.self, Now())) {
+    if (!reach_.IsWithout(partition, electorate, options_.self, Now())) {
       return false;
     }
     ask = !closing_ && reach_.IsDue(partition, Now()) && asking_.insert(partition).second;

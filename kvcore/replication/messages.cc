@@ -69,7 +69,8 @@ Status Check(const pb::ListRequest& request) {
   if (request.partition() > 0xffff) {
     return Bad("no such partition");
   }
-  return request.promised_only() ? Status::Ok() : CheckEpoch(request.epoch());
+  return request.promised_only() || !request.has_epoch() ? Status::Ok()
+                                                         : CheckEpoch(request.epoch());
 }
 Status Check(const pb::ListReply& reply) {
   for (const pb::PkOf& one : reply.pks()) {

@@ -30,6 +30,8 @@ enum class Method : uint8_t {
   kListChunks = 15,
   kMembers = 16,
   kAdmin = 17,
+  kLayout = 18,     // one way: of the agreement on layouts
+  kTransfers = 19,  // how far a node is with a change of the layout
   kList = 32,
   kRepair = 33,
   kBranchPush = 34,
@@ -47,8 +49,10 @@ class Peers {
  public:
   virtual ~Peers() = default;
 
-  // kUnavailable: the request was certainly not carried out, nor will be. kOutcomeUnknown: no
-  // answer within the time, or while closing.
+  // kUnavailable: the request was certainly not carried out, nor will be. kBusy: likewise, as one
+  // of the two goes by older layouts than the other; it is about to learn of the newer.
+  // kOutcomeUnknown: no answer within the time, or while closing, or one that counts for nothing as
+  // the layouts have changed meanwhile.
   virtual Task<Result<Bytes>> Call(env::NodeId to, Method method, Bytes body,
                                    int64_t timeout_micros) = 0;
 };

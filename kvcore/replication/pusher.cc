@@ -146,7 +146,8 @@ Task<Result<pb::HomeReply>> Pusher::CatchUp(env::NodeId home, Tail::Entry entry,
   co_return co_await Call(home, Method::kInstall, std::move(body), options_.install_timeout_micros);
 }
 
-Task<void> Pusher::Repair(std::vector<env::NodeId> homes, Reign reign, Bytes pk, PkState state) {
+Task<void> Pusher::Repair(std::vector<env::NodeId> homes, Reign reign, Bytes pk, PkState state,
+                          std::function<bool()> are_homes) {
   pb::StateRequest ask;
   ask.set_pk(pk);
   *ask.mutable_epoch() = ToProto(reign.epoch);
@@ -160,6 +161,9 @@ Task<void> Pusher::Repair(std::vector<env::NodeId> homes, Reign reign, Bytes pk,
     }
     Bytes body = ask.SerializeAsString();
     auto reply = co_await Call(home, Method::kState, std::move(body), options_.call_timeout_micros);
+    if (!are_homes()) {
+      co_return;
+    }
     if (reply.ok() && reply->granted() && FromProto(reply->state()) < state) {
       body = install.SerializeAsString();
       reply =

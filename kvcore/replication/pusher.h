@@ -64,8 +64,10 @@ class Pusher {
   Task<Quorum::Verdict> Push(std::vector<env::NodeId> homes, Reign reign, Tail::Entry entry,
                              std::shared_ptr<Tail> tail, std::shared_ptr<Round> round);
   // Gives the pk, which is in the decided state `state` here, to those of the homes that are
-  // behind. Each once; one that does not answer stays as it is.
-  Task<void> Repair(std::vector<env::NodeId> homes, Reign reign, Bytes pk, PkState state);
+  // behind. Each once; one that does not answer stays as it is. Ends when `are_homes` says that
+  // they are those of the partition no more.
+  Task<void> Repair(std::vector<env::NodeId> homes, Reign reign, Bytes pk, PkState state,
+                    std::function<bool()> are_homes);
   // Gives up every push; returns when nothing runs.
   Task<void> Close();
 

@@ -10,13 +10,15 @@ void Quorum::Deny(const Epoch& promised) {
 }
 
 Quorum::Verdict Quorum::verdict() const {
-  if (granted_.size() >= majority()) {
+  if (electorate_.HasMajority([&](env::NodeId home) { return granted_.contains(home); })) {
     return Verdict::kReached;
   }
   if (denied_) {
     return Verdict::kDenied;
   }
-  return homes_ - failed_.size() < majority() ? Verdict::kFailed : Verdict::kOpen;
+  const bool may_reach =
+      electorate_.HasMajority([&](env::NodeId home) { return !failed_.contains(home); });
+  return may_reach ? Verdict::kOpen : Verdict::kFailed;
 }
 
 }  // namespace kvfs::replication

@@ -2,11 +2,13 @@
 // serialises.
 #pragma once
 
-#include <cstddef>
+#include <cstdint>
 #include <set>
+#include <utility>
 
 #include "kvcore/env/message_bus.h"
 #include "kvcore/replication/epoch.h"
+#include "kvcore/replication/placement.h"
 
 namespace kvfs::replication {
 
@@ -14,13 +16,12 @@ class Quorum {
  public:
   enum class Verdict : uint8_t {
     kOpen,
-    kReached,  // a majority said yes
+    kReached,  // a majority of each set said yes
     kDenied,   // somebody has promised a higher epoch: whoever asks reigns no more
     kFailed,   // so many failed that a majority cannot be reached
   };
 
-  // Of `homes` homes, at least 1.
-  explicit Quorum(size_t homes) : homes_(homes) {}
+  explicit Quorum(Electorate electorate) : electorate_(std::move(electorate)) {}
 
   void Grant(env::NodeId home) { granted_.insert(home); }
   void Fail(env::NodeId home) { failed_.insert(home); }
@@ -29,10 +30,10 @@ class Quorum {
   // The first that was reached stays, but that a denial counts until a majority has said yes.
   Verdict verdict() const;
   const Epoch& highest_promised() const { return highest_promised_; }
-  size_t majority() const { return homes_ / 2 + 1; }
+  const Electorate& electorate() const { return electorate_; }
 
  private:
-  size_t homes_;
+  Electorate electorate_;
   std::set<env::NodeId> granted_;  // once each, however often they answer
   std::set<env::NodeId> failed_;
   bool denied_ = false;

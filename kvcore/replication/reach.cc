@@ -47,11 +47,12 @@ bool Reach::MayTry(env::NodeId peer, int64_t now) {
   return true;
 }
 
-bool Reach::Asked(uint32_t partition, const std::vector<env::NodeId>& homes, env::NodeId self,
+bool Reach::Asked(uint32_t partition, const Electorate& electorate, env::NodeId self,
                   const std::set<env::NodeId>& sound, int64_t began, int64_t now) {
   Partition& record = partitions_[partition];
   record.asked = now;
-  if (sound.size() + 1 > homes.size() / 2) {
+  if (electorate.HasMajority(
+          [&](env::NodeId home) { return home == self || sound.contains(home); })) {
     record.is_without = false;
     return true;
   }
@@ -60,7 +61,7 @@ bool Reach::Asked(uint32_t partition, const std::vector<env::NodeId>& homes, env
     // this partition, may have done so until now.
     record.is_without = true;
     record.since = INT64_MIN;
-    for (const env::NodeId home : homes) {
+    for (const env::NodeId home : electorate.homes) {
       if (home == self || sound.contains(home)) {
         continue;
       }
@@ -72,13 +73,10 @@ bool Reach::Asked(uint32_t partition, const std::vector<env::NodeId>& homes, env
   return false;
 }
 
-bool Reach::IsWithout(uint32_t partition, const std::vector<env::NodeId>& homes, env::NodeId self,
+bool Reach::IsWithout(uint32_t partition, const Electorate& electorate, env::NodeId self,
                       int64_t now) const {
-  const auto silent =
-      static_cast<size_t>(std::count_if(homes.begin(), homes.end(), [&](env::NodeId home) {
-        return home != self && IsSilent(home, now);
-      }));
-  if (homes.size() - silent <= homes.size() / 2) {
+  if (!electorate.HasMajority(
+          [&](env::NodeId home) { return home == self || !IsSilent(home, now); })) {
     return true;
   }
   const auto found = partitions_.find(partition);

@@ -6,9 +6,9 @@
 #include <cstdint>
 #include <map>
 #include <set>
-#include <vector>
 
 #include "kvcore/env/message_bus.h"
+#include "kvcore/replication/placement.h"
 
 namespace kvfs::replication {
 
@@ -32,12 +32,12 @@ class Reach {
   // Whether to call it: of a silent one now and then, and whoever gets true is the one who tries.
   bool MayTry(env::NodeId peer, int64_t now);
 
-  // All of `homes` but `self` were asked at `began`; these said that they can answer for the
-  // partition. True: with `self` they are a majority.
-  bool Asked(uint32_t partition, const std::vector<env::NodeId>& homes, env::NodeId self,
+  // All homes but `self` were asked at `began`; these said that they can answer for the partition.
+  // True: with `self` they are a majority.
+  bool Asked(uint32_t partition, const Electorate& electorate, env::NodeId self,
              const std::set<env::NodeId>& sound, int64_t began, int64_t now);
   // Without a majority for long enough, by what the homes answered to anybody lately.
-  bool IsWithout(uint32_t partition, const std::vector<env::NodeId>& homes, env::NodeId self,
+  bool IsWithout(uint32_t partition, const Electorate& electorate, env::NodeId self,
                  int64_t now) const;
   // It is time to ask the homes of the partition again.
   bool IsDue(uint32_t partition, int64_t now) const;

@@ -7,23 +7,25 @@
 
 namespace kvfs::replication {
 
-ReadRound::ReadRound(std::vector<env::NodeId> homes, ReadLevel level)
-    : order_(std::move(homes)), level_(level) {
-  for (const env::NodeId home : order_) {
+ReadRound::ReadRound(Electorate electorate, ReadLevel level)
+    : electorate_(std::move(electorate)), level_(level) {
+  for (const env::NodeId home : electorate_.homes) {
     homes_[home];
   }
 }
 
-size_t ReadRound::needed() const {
+template <typename Holds>
+bool ReadRound::IsEnough(const Holds& holds) const {
+  const auto& all = electorate_.homes;
   switch (level_) {
     case ReadLevel::kOne:
-      return 1;
+      return std::any_of(all.begin(), all.end(), holds);
     case ReadLevel::kQuorum:
-      return order_.size() / 2 + 1;
+      return electorate_.HasMajority(holds);
     case ReadLevel::kAll:
       break;
   }
-  return order_.size();
+  return std::all_of(all.begin(), all.end(), holds);
 }
 
 std::vector<ReadRound::Ask> ReadRound::AskForValues(env::NodeId number) {
@@ -34,16 +36,17 @@ std::vector<ReadRound::Ask> ReadRound::AskForValues(env::NodeId number) {
 }
 
 std::vector<ReadRound::Ask> ReadRound::Begin() {
-  std::vector<Ask> asks = AskForValues(order_[0]);
-  for (size_t i = 1; i < order_.size() && level_ != ReadLevel::kOne; ++i) {
-    ++homes_[order_[i]].asked;
-    asks.push_back({order_[i], true});
+  const std::vector<env::NodeId>& order = electorate_.homes;
+  std::vector<Ask> asks = AskForValues(order[0]);
+  for (size_t i = 1; i < order.size() && level_ != ReadLevel::kOne; ++i) {
+    ++homes_[order[i]].asked;
+    asks.push_back({order[i], true});
   }
   return asks;
 }
 
 std::vector<ReadRound::Ask> ReadRound::AskNextForValues() {
-  for (const env::NodeId number : order_) {
+  for (const env::NodeId number : electorate_.homes) {
     const Home& home = homes_[number];
     if (!home.for_values && !home.failed) {
       return AskForValues(number);
@@ -60,10 +63,11 @@ std::vector<ReadRound::Ask> ReadRound::Hedge() {
 }
 
 std::optional<PkState> ReadRound::Agreed() const {
-  std::map<PkState, size_t> counts;
   for (const auto& [number, home] : homes_) {
-    if (home.state.has_value() && ++counts[*home.state] >= needed()) {
-      return home.state;
+    const std::optional<PkState>& state = home.state;
+    if (state.has_value() &&
+        IsEnough([&](env::NodeId other) { return homes_.at(other).state == state; })) {
+      return state;
     }
   }
   return std::nullopt;
@@ -100,7 +104,7 @@ std::vector<ReadRound::Ask> ReadRound::Answer(env::NodeId number,
       return {};
     }
   }
-  for (const env::NodeId other : order_) {
+  for (const env::NodeId other : electorate_.homes) {
     if (homes_[other].state == agreed && !homes_[other].for_values) {
       return AskForValues(other);
     }
@@ -112,24 +116,26 @@ ReadRound::Verdict ReadRound::verdict() const {
   if (reply_.has_value()) {
     return Verdict::kDecided;
   }
-  size_t open = 0;  // may yet tell any state
-  size_t requests = 0;
-  std::map<PkState, size_t> counts;
-  size_t most = 0;
+  bool is_asking = false;
+  // Of the states told so far, and of one that nobody has told yet, whether enough may come to tell
+  // it.
+  const auto may_agree_on = [&](const std::optional<PkState>& state) {
+    return IsEnough([&](env::NodeId number) {
+      const Home& home = homes_.at(number);
+      return home.state.has_value() ? home.state == state : !home.failed;
+    });
+  };
+  bool may_agree = may_agree_on(std::nullopt);
   for (const auto& [number, home] : homes_) {
-    requests += static_cast<size_t>(home.asked);
-    if (home.state.has_value()) {
-      most = std::max(most, ++counts[*home.state]);
-    } else if (!home.failed) {
-      ++open;
-    }
+    is_asking = is_asking || home.asked > 0;
+    may_agree = may_agree || (home.state.has_value() && may_agree_on(home.state));
   }
-  return requests == 0 || most + open < needed() ? Verdict::kDiffer : Verdict::kOpen;
+  return is_asking && may_agree ? Verdict::kOpen : Verdict::kDiffer;
 }
 
 std::vector<env::NodeId> ReadRound::Others() const {
   std::vector<env::NodeId> others;
-  for (const env::NodeId number : order_) {
+  for (const env::NodeId number : electorate_.homes) {
     const auto& state = homes_.at(number).state;
     if (reply_.has_value() && state.has_value() && *state < FromProto(reply_->state())) {
       others.push_back(number);

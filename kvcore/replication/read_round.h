@@ -10,6 +10,7 @@
 #include "kvcore/env/message_bus.h"
 #include "kvcore/proto/replication.pb.h"
 #include "kvcore/replication/epoch.h"
+#include "kvcore/replication/placement.h"
 
 namespace kvfs::replication {
 
@@ -32,8 +33,8 @@ class ReadRound {
     kDiffer,   // so many homes differ or failed that this round will not tell
   };
 
-  // `homes` in order of preference, at least one.
-  ReadRound(std::vector<env::NodeId> homes, ReadLevel level);
+  // At least one home.
+  ReadRound(Electorate electorate, ReadLevel level);
 
   // What to send first.
   std::vector<Ask> Begin();
@@ -54,13 +55,15 @@ class ReadRound {
     bool failed = false;
     std::optional<PkState> state;
   };
-  size_t needed() const;
+  // Whether those for which `holds(node)` are as many as the level asks for.
+  template <typename Holds>
+  bool IsEnough(const Holds& holds) const;
   std::vector<Ask> AskForValues(env::NodeId home);
   std::vector<Ask> AskNextForValues();
   // The state that enough homes are in.
   std::optional<PkState> Agreed() const;
 
-  const std::vector<env::NodeId> order_;
+  const Electorate electorate_;
   const ReadLevel level_;
   std::map<env::NodeId, Home> homes_;
   std::map<PkState, pb::ReadReply> values_;  // of the states they were told in

@@ -13,6 +13,8 @@ using Verdict = ReadRound::Verdict;
 
 constexpr PkState kOld{{1, 1}, 1}, kNew{{1, 1}, 2};
 
+const std::vector<env::NodeId> kHomes = {1, 2, 3};
+
 pb::ReadReply State(const PkState& state) {
   pb::ReadReply reply;
   reply.set_ok(true);
@@ -28,7 +30,7 @@ pb::ReadReply Values(const PkState& state, const Bytes& value) {
 }
 
 TEST(ReadRound, OneSendsValuesTheOthersTheirState) {
-  ReadRound round({1, 2, 3}, ReadLevel::kQuorum);
+  ReadRound round(kHomes, ReadLevel::kQuorum);
   EXPECT_EQ(round.Begin(), (Asks{{1, false}, {2, true}, {3, true}}));
   EXPECT_TRUE(round.Answer(1, Values(kNew, "new")).empty());
   EXPECT_EQ(round.verdict(), Verdict::kOpen);
@@ -38,7 +40,7 @@ TEST(ReadRound, OneSendsValuesTheOthersTheirState) {
 }
 
 TEST(ReadRound, WhereTheOneIsBehindAnotherIsAskedForValues) {
-  ReadRound round({1, 2, 3}, ReadLevel::kQuorum);
+  ReadRound round(kHomes, ReadLevel::kQuorum);
   (void)round.Begin();
   EXPECT_TRUE(round.Answer(1, Values(kOld, "old")).empty());
   EXPECT_TRUE(round.Answer(3, State(kNew)).empty());
@@ -51,7 +53,7 @@ TEST(ReadRound, WhereTheOneIsBehindAnotherIsAskedForValues) {
 }
 
 TEST(ReadRound, ASlowOneIsHedged) {
-  ReadRound round({1, 2, 3}, ReadLevel::kQuorum);
+  ReadRound round(kHomes, ReadLevel::kQuorum);
   (void)round.Begin();
   EXPECT_EQ(round.Hedge(), (Asks{{2, false}}));
   (void)round.Answer(2, State(kNew));
@@ -64,7 +66,7 @@ TEST(ReadRound, ASlowOneIsHedged) {
 
 // A home that went on while it was asked twice.
 TEST(ReadRound, ValuesOfAnotherStateThanTheAgreedAreNotShown) {
-  ReadRound round({1, 2, 3}, ReadLevel::kQuorum);
+  ReadRound round(kHomes, ReadLevel::kQuorum);
   (void)round.Begin();
   EXPECT_EQ(round.Answer(1, std::nullopt), (Asks{{2, false}}));
   (void)round.Answer(3, State(kOld));
@@ -75,7 +77,7 @@ TEST(ReadRound, ValuesOfAnotherStateThanTheAgreedAreNotShown) {
 }
 
 TEST(ReadRound, DiffersWhereNoMajorityIsPossible) {
-  ReadRound round({1, 2, 3}, ReadLevel::kQuorum);
+  ReadRound round(kHomes, ReadLevel::kQuorum);
   (void)round.Begin();
   (void)round.Answer(1, Values(kOld, "old"));
   (void)round.Answer(2, State(kNew));
@@ -85,20 +87,35 @@ TEST(ReadRound, DiffersWhereNoMajorityIsPossible) {
 }
 
 TEST(ReadRound, EachLevelAsksForMore) {
-  ReadRound one({1, 2, 3}, ReadLevel::kOne);
+  ReadRound one(kHomes, ReadLevel::kOne);
   EXPECT_EQ(one.Begin(), (Asks{{1, false}}));
   EXPECT_EQ(one.Answer(1, std::nullopt), (Asks{{2, false}}));
   EXPECT_EQ(one.verdict(), Verdict::kOpen);
   (void)one.Answer(2, Values(kOld, "old"));
   EXPECT_EQ(one.verdict(), Verdict::kDecided);
 
-  ReadRound all({1, 2, 3}, ReadLevel::kAll);
+  ReadRound all(kHomes, ReadLevel::kAll);
   (void)all.Begin();
   (void)all.Answer(1, Values(kNew, "new"));
   (void)all.Answer(2, State(kNew));
   EXPECT_EQ(all.verdict(), Verdict::kOpen);  // a quorum
   (void)all.Answer(3, State(kOld));
   EXPECT_EQ(all.verdict(), Verdict::kDiffer);
+}
+
+TEST(ReadRound, InATransitionAMajorityOfBothSetsTellsIt) {
+  Electorate electorate;
+  electorate.homes = {1, 2, 3, 4, 5};
+  electorate.sets = {{1, 2, 3}, {3, 4, 5}};
+  ReadRound round(electorate, ReadLevel::kQuorum);
+  round.Begin();
+  round.Answer(1, Values(kNew, "new"));
+  round.Answer(2, State(kNew));
+  EXPECT_EQ(round.verdict(), Verdict::kOpen);
+  round.Answer(4, State({}));  // it has nothing yet
+  EXPECT_EQ(round.verdict(), Verdict::kOpen);
+  round.Answer(5, State({}));
+  EXPECT_EQ(round.verdict(), Verdict::kDiffer);  // the third is not enough of the new ones
 }
 
 }  // namespace

@@ -23,18 +23,24 @@ pb::ListRequest WholePartition(uint32_t partition, const Epoch& epoch) {
 
 }  // namespace
 
-bool KnowEverything(const Listings& others, size_t homes) {
-  const size_t majority = homes / 2 + 1;
-  const auto sound = static_cast<size_t>(std::count_if(
-      others.begin(), others.end(), [](const auto& entry) { return !entry.second.suspect; }));
-  return sound >= homes - majority + 1 || others.size() + 1 == homes;
+bool KnowEverything(const Listings& others, const Electorate& electorate, env::NodeId self) {
+  const std::vector<env::NodeId>& homes = electorate.sets.front();
+  const size_t majority = homes.size() / 2 + 1;
+  size_t sound = 0;
+  bool all = true;
+  for (const env::NodeId home : homes) {
+    const auto found = others.find(home);
+    sound += found != others.end() && !found->second.suspect ? 1 : 0;
+    all = all && (home == self || found != others.end());
+  }
+  return sound >= homes.size() - majority + 1 || all;
 }
 
 Result<std::optional<Takeover>> PlanTakeover(const Bytes& pk, const PkState& own,
-                                             const Listings& others, size_t homes,
+                                             const Listings& others, const Electorate& electorate,
                                              const Epoch& epoch) {
   std::optional<Takeover> plan;
-  size_t same = 0;
+  std::set<env::NodeId> same;
   PkState highest = own;
   for (const auto& [home, listing] : others) {
     const auto found = listing.states.find(pk);
@@ -42,11 +48,15 @@ Result<std::optional<Takeover>> PlanTakeover(const Bytes& pk, const PkState& own
     if (state > highest) {
       highest = state;
       plan = Takeover{home, state, state};
-      same = 0;
+      same.clear();
     }
-    same += state == highest ? 1 : 0;
+    if (state == highest) {
+      same.insert(home);
+    }
   }
-  if (plan.has_value() && same < homes / 2 + 1) {
+  const bool is_decided =
+      electorate.HasMajority([&](env::NodeId home) { return same.contains(home); });
+  if (plan.has_value() && !is_decided) {
     // Nobody may ever have been told of it. Under its own name it might come to be held by a
     // majority, and be taken for decided.
     if (highest.epoch > epoch) {
@@ -55,6 +65,30 @@ Result<std::optional<Takeover>> PlanTakeover(const Bytes& pk, const PkState& own
     plan->to = After(highest, epoch);
   }
   return plan;
+}
+
+Task<Result<Listing>> ListAt(Peers* peers, env::NodeId home, pb::ListRequest request,
+                             int64_t call_timeout_micros) {
+  Listing listing;
+  while (true) {
+    Bytes body = request.SerializeAsString();
+    KVFS_CO_ASSIGN_OR_RETURN(
+        const Bytes answer,
+        co_await peers->Call(home, Method::kList, std::move(body), call_timeout_micros));
+    KVFS_CO_ASSIGN_OR_RETURN(const auto page, Parse<pb::ListReply>(answer));
+    if (!request.promised_only() && FromProto(page.promised()) < FromProto(request.epoch())) {
+      co_return Status::Unavailable("the home has not promised the epoch");
+    }
+    listing.promised = std::max(listing.promised, FromProto(page.promised()));
+    listing.suspect = listing.suspect || page.suspect();
+    for (const pb::PkOf& one : page.pks()) {
+      listing.states[one.pk()] = FromProto(one.state());
+    }
+    if (!page.more() || page.pks().empty()) {
+      co_return listing;
+    }
+    request.set_after(page.pks().rbegin()->pk());
+  }
 }
 
 // The answers to one question to all other homes.
@@ -128,29 +162,12 @@ Task<void> Rebuilder::Run() {
 
 Task<void> Rebuilder::AskOne(env::NodeId home, pb::ListRequest request,
                              std::shared_ptr<Gathering> gathering) {
-  Listing listing;
-  while (true) {
-    Bytes body = request.SerializeAsString();
-    const auto answer =
-        co_await peers_->Call(home, Method::kList, std::move(body), options_.call_timeout_micros);
-    auto page =
-        answer.ok() ? Parse<pb::ListReply>(*answer) : Result<pb::ListReply>(answer.status());
-    if (!page.ok() ||
-        (!request.promised_only() && FromProto(page->promised()) < FromProto(request.epoch()))) {
-      gathering->Add(home, std::nullopt);
-      co_return;
-    }
-    listing.promised = std::max(listing.promised, FromProto(page->promised()));
-    listing.suspect = listing.suspect || page->suspect();
-    for (const pb::PkOf& one : page->pks()) {
-      listing.states[one.pk()] = FromProto(one.state());
-    }
-    if (!page->more() || page->pks().empty()) {
-      gathering->Add(home, std::move(listing));
-      co_return;
-    }
-    request.set_after(page->pks().rbegin()->pk());
+  auto listing = co_await ListAt(peers_, home, std::move(request), options_.call_timeout_micros);
+  std::optional<Listing> told;
+  if (listing.ok()) {
+    told = std::move(*listing);
   }
+  gathering->Add(home, std::move(told));
 }
 
 Task<Listings> Rebuilder::AskAll(pb::ListRequest request) {
@@ -177,7 +194,6 @@ void Rebuilder::Outrank(uint32_t partition, const Listings& others) {
 }
 
 Task<Status> Rebuilder::TakeOverOne(uint32_t partition, Bytes pk, Epoch epoch, Takeover plan) {
-  const size_t homes = placement_->HomesOf(partition).size();
   for (int attempt = 1;; ++attempt) {
     Status taken = co_await home_->TakeOver(pk, plan.source, plan.from, plan.to);
     if (taken.ok() || attempt == kAttemptsAtPk || closing_) {
@@ -186,11 +202,12 @@ Task<Status> Rebuilder::TakeOverOne(uint32_t partition, Bytes pk, Epoch epoch, T
     pb::ListRequest request = WholePartition(partition, epoch);
     request.set_only(pk);
     const Listings others = co_await AskAll(std::move(request));
-    if (!KnowEverything(others, homes)) {
+    const Electorate electorate = placement_->ElectorateOf(partition);
+    if (!KnowEverything(others, electorate, options_.self)) {
       co_return Status::Unavailable("too few homes can be reached");
     }
     KVFS_CO_ASSIGN_OR_RETURN(const PkState own, home_->LocalState(pk));
-    const auto again = PlanTakeover(pk, own, others, homes, epoch);
+    const auto again = PlanTakeover(pk, own, others, electorate, epoch);
     if (!again.ok()) {
       Outrank(partition, others);
       co_return again.status();
@@ -208,7 +225,7 @@ Task<Result<Epoch>> Rebuilder::NewEpoch(uint32_t partition) {
   request.set_partition(partition);
   request.set_promised_only(true);
   const Listings others = co_await AskAll(std::move(request));
-  if (!KnowEverything(others, placement_->HomesOf(partition).size())) {
+  if (!KnowEverything(others, placement_->ElectorateOf(partition), options_.self)) {
     co_return Status::Unavailable("too few homes can be reached");
   }
   Outrank(partition, others);
@@ -217,7 +234,12 @@ Task<Result<Epoch>> Rebuilder::NewEpoch(uint32_t partition) {
 }
 
 Task<Status> Rebuilder::Rebuild(uint32_t partition) {
-  const size_t homes = placement_->HomesOf(partition).size();
+  const Electorate electorate = placement_->ElectorateOf(partition);
+  if (!electorate.Includes(options_.self)) {
+    // What is still here of what this node kept once counts for nobody.
+    Status ended = co_await home_->EndRebuild(partition, {});
+    co_return ended;
+  }
   Standing& standing = standings_.at(partition);
   if (!standing.epoch.has_value()) {
     KVFS_CO_ASSIGN_OR_RETURN(standing.epoch, co_await NewEpoch(partition));
@@ -225,7 +247,7 @@ Task<Status> Rebuilder::Rebuild(uint32_t partition) {
   const Epoch epoch = *standing.epoch;
   pb::ListRequest request = WholePartition(partition, epoch);
   const Listings others = co_await AskAll(std::move(request));
-  if (!KnowEverything(others, homes)) {
+  if (!KnowEverything(others, electorate, options_.self)) {
     co_return Status::Unavailable("too few homes can be reached");
   }
   Epoch promised = epoch;
@@ -238,7 +260,7 @@ Task<Status> Rebuilder::Rebuild(uint32_t partition) {
   }
   for (const Bytes& pk : pks) {
     KVFS_CO_ASSIGN_OR_RETURN(const PkState own, home_->LocalState(pk));
-    const auto plan = PlanTakeover(pk, own, others, homes, epoch);
+    const auto plan = PlanTakeover(pk, own, others, electorate, epoch);
     if (!plan.ok()) {
       Outrank(partition, others);
       co_return plan.status();
@@ -248,6 +270,9 @@ Task<Status> Rebuilder::Rebuild(uint32_t partition) {
       Status taken = co_await TakeOverOne(partition, std::move(copy), epoch, **plan);
       KVFS_CO_RETURN_IF_ERROR(taken);
     }
+  }
+  if (placement_->Version() != electorate.version) {
+    co_return Status::Unavailable("the layout of the cluster has changed meanwhile");
   }
   co_return co_await home_->EndRebuild(partition, promised);
 }

@@ -33,9 +33,15 @@ struct Listing {
 };
 using Listings = std::map<env::NodeId, Listing>;
 
-// Whether the other homes that have answered know everything that was decided, of `homes` in all:
-// so many that have lost nothing that they meet every majority without us, or all there are.
-bool KnowEverything(const Listings& others, size_t homes);
+// All that a home says of a partition, page by page. kUnavailable: it has promised a higher epoch
+// than the request's, which says so unless it is empty.
+Task<Result<Listing>> ListAt(Peers* peers, env::NodeId home, pb::ListRequest request,
+                             int64_t call_timeout_micros);
+
+// Whether the homes that have answered, others than `self`, know everything that was decided: so
+// many that have lost nothing that they meet every majority without us, or all there are. In a
+// transition those of the old layout count: what was decided has a majority of them.
+bool KnowEverything(const Listings& others, const Electorate& electorate, env::NodeId self);
 
 // How a pk is to be made what it was; nothing where the own state is as late as any other.
 struct Takeover {
@@ -45,7 +51,7 @@ struct Takeover {
 };
 // `epoch` is the rebuilding home's own. kUnavailable: it is too low to call the state by.
 Result<std::optional<Takeover>> PlanTakeover(const Bytes& pk, const PkState& own,
-                                             const Listings& others, size_t homes,
+                                             const Listings& others, const Electorate& electorate,
                                              const Epoch& epoch);
 
 class Rebuilder {

@@ -22,36 +22,58 @@ Listings Others(size_t sound, size_t suspect) {
   return listings;
 }
 
+// The homes are 1 .. `homes`, the last of them ours.
+bool Knows(const Listings& others, size_t homes) {
+  std::vector<env::NodeId> all;
+  for (env::NodeId home = 1; home <= homes; ++home) {
+    all.push_back(home);
+  }
+  return KnowEverything(others, all, homes);
+}
+
 TEST(Rebuild, EnoughMeetEveryMajorityWithoutUs) {
-  EXPECT_TRUE(KnowEverything(Others(2, 0), 3));
-  EXPECT_FALSE(KnowEverything(Others(1, 0), 3));
-  EXPECT_TRUE(KnowEverything(Others(3, 0), 5));
-  EXPECT_FALSE(KnowEverything(Others(2, 1), 5));  // of a majority with us, both may be elsewhere
-  EXPECT_TRUE(KnowEverything(Others(2, 0), 4));
-  EXPECT_TRUE(KnowEverything(Others(1, 0), 2));
-  EXPECT_FALSE(KnowEverything(Others(0, 0), 2));
+  EXPECT_TRUE(Knows(Others(2, 0), 3));
+  EXPECT_FALSE(Knows(Others(1, 0), 3));
+  EXPECT_TRUE(Knows(Others(3, 0), 5));
+  EXPECT_FALSE(Knows(Others(2, 1), 5));  // of a majority with us, both may be elsewhere
+  EXPECT_TRUE(Knows(Others(2, 0), 4));
+  EXPECT_TRUE(Knows(Others(1, 0), 2));
+  EXPECT_FALSE(Knows(Others(0, 0), 2));
   // Where too many may have lost something, whoever has not must be among those heard.
-  EXPECT_TRUE(KnowEverything(Others(0, 2), 3));
-  EXPECT_TRUE(KnowEverything(Others(1, 1), 3));
-  EXPECT_TRUE(KnowEverything(Others(0, 0), 1));
+  EXPECT_TRUE(Knows(Others(0, 2), 3));
+  EXPECT_TRUE(Knows(Others(1, 1), 3));
+  EXPECT_TRUE(Knows(Others(0, 0), 1));
+}
+
+TEST(Rebuild, InATransitionTheOldHomesKnow) {
+  Electorate electorate;
+  electorate.homes = {1, 2, 3, 4, 5};
+  electorate.sets = {{1, 2, 3}, {3, 4, 5}};
+  Listings others = Others(2, 0);
+  EXPECT_TRUE(KnowEverything(others, electorate, 3));
+  others.erase(2);
+  others[4] = {};
+  others[5] = {};
+  EXPECT_FALSE(KnowEverything(others, electorate, 3));  // 2 and 3 may have decided something
 }
 
 TEST(Rebuild, OnlyWhatIsDecidedKeepsItsName) {
   const Epoch ours{5, 3};
+  const std::vector<env::NodeId> kHomes = {1, 2, 3};
   Listings others = Others(2, 0);
   others[1].states["pk"] = kTwo;
   others[2].states["pk"] = kTwo;
-  auto plan = PlanTakeover("pk", kOne, others, 3, ours);
+  auto plan = PlanTakeover("pk", kOne, others, kHomes, ours);
   ASSERT_TRUE(plan.ok() && plan->has_value());
   EXPECT_EQ((*plan)->to, kTwo);
   others[2].states["pk"] = kOne;  // ours and this make no majority: we may have lost it
-  plan = PlanTakeover("pk", kOne, others, 3, ours);
+  plan = PlanTakeover("pk", kOne, others, kHomes, ours);
   ASSERT_TRUE(plan.ok() && plan->has_value());
   EXPECT_EQ((*plan)->source, 1u);
   EXPECT_EQ((*plan)->from, kTwo);
   EXPECT_EQ((*plan)->to, (PkState{ours, 1}));
-  EXPECT_FALSE(PlanTakeover("pk", kTwo, others, 3, ours)->has_value());
-  EXPECT_EQ(PlanTakeover("pk", kOne, others, 3, {0, 3}).status().code(), Code::kUnavailable);
+  EXPECT_FALSE(PlanTakeover("pk", kTwo, others, kHomes, ours)->has_value());
+  EXPECT_EQ(PlanTakeover("pk", kOne, others, kHomes, {0, 3}).status().code(), Code::kUnavailable);
 }
 
 class RebuilderTest : public ::testing::Test {

@@ -26,6 +26,16 @@ Status Deposed() { return Status::Unavailable("another node is the primary now")
 Status NoMajority() { return Status::Unavailable("a majority of the homes cannot be reached"); }
 bool IsNoMajority(const Status& status) { return status.message() == NoMajority().message(); }
 Status Closing() { return Status::Unavailable("the node is stopping"); }
+Status NotReached(Verdict verdict) {
+  switch (verdict) {
+    case Verdict::kDenied:
+      return Deposed();
+    case Verdict::kFailed:
+      return NoMajority();
+    default:
+      return Status::Unavailable("the layout of the cluster has changed meanwhile");
+  }
+}
 
 Status Unknown() {
   return {Code::kOutcomeUnknown, "no majority of the homes has answered; it may happen yet"};
@@ -75,6 +85,7 @@ struct ReplicatedPrimary::Partition {
   env::AsyncMutex gaining;  // one attempt at a reign at a time; taken before `mutex`
   std::mutex mutex;         // guards the rest
   std::optional<Epoch> reign;
+  uint64_t version = 0;         // of the layouts by which the reign was gained
   uint64_t highest_number = 0;  // seen elsewhere
   std::map<Bytes, std::shared_ptr<Key>> keys;
 };
@@ -107,13 +118,13 @@ Task<void> ReplicatedPrimary::Close() {
 bool ReplicatedPrimary::Reigns(const Reign& reign) {
   Partition& here = *partitions_[reign.partition];
   std::lock_guard lock(here.mutex);
-  return here.reign == reign.epoch;
+  return here.reign == reign.epoch && here.version == parts_.placement->Version();
 }
 
 bool ReplicatedPrimary::HasReign(uint32_t partition) {
   Partition& here = *partitions_[partition];
   std::lock_guard lock(here.mutex);
-  return here.reign.has_value();
+  return here.reign.has_value() && here.version == parts_.placement->Version();
 }
 
 void ReplicatedPrimary::EndReign(const Reign& reign, const Epoch& promised) {
@@ -127,16 +138,17 @@ void ReplicatedPrimary::EndReign(const Reign& reign, const Epoch& promised) {
 
 Task<Result<Epoch>> ReplicatedPrimary::EnsureReign(uint32_t partition) {
   Partition& here = *partitions_[partition];
-  const std::vector<env::NodeId> homes = parts_.placement->HomesOf(partition);
-  if (std::find(homes.begin(), homes.end(), options_.self) == homes.end()) {
+  auto gaining = co_await here.gaining.Lock();
+  Electorate electorate = parts_.placement->ElectorateOf(partition);
+  const uint64_t version = electorate.version;
+  if (!electorate.Includes(options_.self)) {
     co_return Status::Unavailable("this node is no home of the partition");
   }
-  auto gaining = co_await here.gaining.Lock();
   KVFS_CO_ASSIGN_OR_RETURN(const Epoch promised, co_await parts_.home->Promised(partition));
   Epoch epoch;
   {
     std::lock_guard lock(here.mutex);
-    if (here.reign.has_value() && promised <= *here.reign) {
+    if (here.reign.has_value() && promised <= *here.reign && here.version == version) {
       co_return *here.reign;
     }
     here.reign.reset();
@@ -146,16 +158,20 @@ Task<Result<Epoch>> ReplicatedPrimary::EnsureReign(uint32_t partition) {
   request.set_partition(partition);
   *request.mutable_epoch() = ToProto(epoch);
   Bytes body = request.SerializeAsString();
-  const auto round = std::make_shared<Round>(homes.size(), parts_.scheduler);
+  std::vector<env::NodeId> homes = electorate.homes;
+  const auto round =
+      std::make_shared<Round>(std::move(electorate), parts_.placement, parts_.scheduler);
+  const Reign reign{partition, epoch};
   const Verdict verdict =
-      co_await pusher_.Ask(homes, {partition, epoch}, Method::kPromise, std::move(body), round);
+      co_await pusher_.Ask(std::move(homes), reign, Method::kPromise, std::move(body), round);
   if (verdict != Verdict::kReached) {
     // A home may have promised this epoch and not been heard; the next attempt takes another.
-    EndReign({partition, epoch}, epoch);
-    co_return verdict == Verdict::kDenied ? Deposed() : NoMajority();
+    EndReign(reign, epoch);
+    co_return NotReached(verdict);
   }
   std::lock_guard lock(here.mutex);
   here.reign = epoch;
+  here.version = version;
   co_return epoch;
 }
 
@@ -201,16 +217,16 @@ Task<Result<ReplicatedPrimary::Hold>> ReplicatedPrimary::LockSettled(Bytes pk) {
 // ---- what predecessors left ------------------------------------------------
 
 Task<Status> ReplicatedPrimary::Settle(const Hold& hold, Bytes pk) {
-  const std::vector<env::NodeId> homes = parts_.placement->HomesOf(hold.reign.partition);
+  const Electorate electorate = parts_.placement->ElectorateOf(hold.reign.partition);
   pb::StateRequest request;
   request.set_pk(pk);
   *request.mutable_epoch() = ToProto(hold.reign.epoch);
   Bytes body = request.SerializeAsString();
-  const auto round = std::make_shared<Round>(homes.size(), parts_.scheduler);
+  const auto round = std::make_shared<Round>(electorate, parts_.placement, parts_.scheduler);
   const Verdict verdict =
-      co_await pusher_.Ask(homes, hold.reign, Method::kState, std::move(body), round);
+      co_await pusher_.Ask(electorate.homes, hold.reign, Method::kState, std::move(body), round);
   if (verdict != Verdict::kReached) {
-    co_return verdict == Verdict::kDenied ? Deposed() : NoMajority();
+    co_return NotReached(verdict);
   }
   const std::map<env::NodeId, PkState> states = round->Granted();
   KVFS_CO_ASSIGN_OR_RETURN(const PkState own, parts_.home->LocalState(pk));
@@ -222,11 +238,13 @@ Task<Status> ReplicatedPrimary::Settle(const Hold& hold, Bytes pk) {
       holder = home;
     }
   }
-  const size_t same = static_cast<size_t>(std::count_if(
-      states.begin(), states.end(), [&](const auto& entry) { return entry.second == highest; }));
+  const bool is_decided = electorate.HasMajority([&](env::NodeId home) {
+    const auto told = states.find(home);
+    return told != states.end() && told->second == highest;
+  });
   Status committed;
   PkState settled = highest;
-  if (own != highest || same < homes.size() / 2 + 1) {
+  if (own != highest || !is_decided) {
     // Nobody may ever have been told of it, or somebody may have: from now on it is in force, under
     // this epoch, so that no older state found later outranks it.
     settled = After(highest, hold.reign.epoch);
@@ -253,18 +271,17 @@ Task<Status> ReplicatedPrimary::Settle(const Hold& hold, Bytes pk) {
 }
 
 Task<Status> ReplicatedPrimary::Confirm(const Hold& hold) {
-  const std::vector<env::NodeId> homes = parts_.placement->HomesOf(hold.reign.partition);
+  Electorate electorate = parts_.placement->ElectorateOf(hold.reign.partition);
   pb::PromiseRequest request;
   request.set_partition(hold.reign.partition);
   *request.mutable_epoch() = ToProto(hold.reign.epoch);
   Bytes body = request.SerializeAsString();
-  const auto round = std::make_shared<Round>(homes.size(), parts_.scheduler);
+  std::vector<env::NodeId> homes = electorate.homes;
+  const auto round =
+      std::make_shared<Round>(std::move(electorate), parts_.placement, parts_.scheduler);
   const Verdict verdict =
-      co_await pusher_.Ask(homes, hold.reign, Method::kPromise, std::move(body), round);
-  if (verdict == Verdict::kReached) {
-    co_return Status::Ok();
-  }
-  co_return verdict == Verdict::kDenied ? Deposed() : NoMajority();
+      co_await pusher_.Ask(std::move(homes), hold.reign, Method::kPromise, std::move(body), round);
+  co_return verdict == Verdict::kReached ? Status::Ok() : NotReached(verdict);
 }
 
 // ---- transactions ----------------------------------------------------------
@@ -281,7 +298,7 @@ Task<Status> ReplicatedPrimary::SyncAtMajority(const Hold& hold, Bytes pk) {
 }
 
 Task<Status> ReplicatedPrimary::Replicate(const Hold& hold, pb::ApplyRequest request) {
-  const std::vector<env::NodeId> homes = parts_.placement->HomesOf(hold.reign.partition);
+  Electorate electorate = parts_.placement->ElectorateOf(hold.reign.partition);
   const auto entry = std::make_shared<const pb::ApplyRequest>(std::move(request));
   // Here first: what cannot be written here is refused before anybody has it.
   pb::ApplyRequest own = *entry;
@@ -300,8 +317,11 @@ Task<Status> ReplicatedPrimary::Replicate(const Hold& hold, pb::ApplyRequest req
     co_return Deposed();
   }
   hold.key->settled.reset();  // until a majority has it
-  const auto round = std::make_shared<Round>(homes.size(), parts_.scheduler);
-  const Verdict verdict = co_await pusher_.Push(homes, hold.reign, entry, hold.key->tail, round);
+  std::vector<env::NodeId> homes = electorate.homes;
+  const auto round =
+      std::make_shared<Round>(std::move(electorate), parts_.placement, parts_.scheduler);
+  const Verdict verdict =
+      co_await pusher_.Push(std::move(homes), hold.reign, entry, hold.key->tail, round);
   if (verdict != Verdict::kReached) {
     co_return Unknown();
   }
@@ -493,8 +513,13 @@ Task<void> ReplicatedPrimary::Repair(Bytes pk) {
   const Reign reign = hold->reign;
   const PkState state = *hold->key->settled;
   hold->guard.Release();  // what is written meanwhile makes the repair void, and repairs by itself
-  std::vector<env::NodeId> homes = parts_.placement->HomesOf(partition);
-  co_await pusher_.Repair(std::move(homes), reign, std::move(pk), state);
+  const Electorate electorate = parts_.placement->ElectorateOf(partition);
+  const std::function<bool()> are_homes = [placement = parts_.placement,
+                                           version = electorate.version] {
+    return placement->Version() == version;
+  };
+  std::vector<env::NodeId> homes = electorate.homes;
+  co_await pusher_.Repair(std::move(homes), reign, std::move(pk), state, are_homes);
 }
 
 }  // namespace kvfs::replication

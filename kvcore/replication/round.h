@@ -1,10 +1,11 @@
-// Round: one question to all homes of a partition and the wait for a majority's answer.
-// Shared by whoever waits and those that bring the answers. Thread-safe.
+// Round: one question to all homes of a partition and the wait for a majority's answer. What is
+// counted by layouts that are no longer those in force counts for nothing: such a round is given
+// up. Shared by whoever waits and those that bring the answers. Borrows the placement. Thread-safe.
 #pragma once
 
 #include <map>
 #include <mutex>
-#include <vector>
+#include <utility>
 
 #include "kvcore/env/completion.h"
 #include "kvcore/proto/replication.pb.h"
@@ -17,7 +18,8 @@ class Round {
  public:
   using Verdict = Quorum::Verdict;
 
-  Round(size_t homes, env::Scheduler* scheduler) : quorum_(homes), decided_(scheduler) {}
+  Round(Electorate electorate, const Placement* placement, env::Scheduler* scheduler)
+      : placement_(placement), quorum_(std::move(electorate)), decided_(scheduler) {}
 
   // `reply.granted()` is a yes.
   void Answer(env::NodeId home, const pb::HomeReply& reply) {
@@ -42,8 +44,10 @@ class Round {
     Decide();
   }
 
-  bool IsDecided() const {
+  // Whether nobody waits any longer; also when the layouts have changed.
+  bool IsDecided() {
     std::lock_guard lock(mutex_);
+    Decide();
     return is_decided_;
   }
   // kOpen: given up. One waiter.
@@ -60,12 +64,17 @@ class Round {
 
  private:
   void Decide() {
-    if (!is_decided_ && (gave_up_ || quorum_.verdict() != Verdict::kOpen)) {
+    if (is_decided_) {
+      return;
+    }
+    gave_up_ = gave_up_ || placement_->Version() != quorum_.electorate().version;
+    if (gave_up_ || quorum_.verdict() != Verdict::kOpen) {
       is_decided_ = true;
-      decided_.SetNext(quorum_.verdict());
+      decided_.SetNext(gave_up_ ? Verdict::kOpen : quorum_.verdict());
     }
   }
 
+  const Placement* const placement_;
   mutable std::mutex mutex_;  // guards the rest
   Quorum quorum_;
   std::map<env::NodeId, PkState> granted_;

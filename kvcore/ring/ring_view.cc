@@ -3,6 +3,7 @@
 #include <algorithm>
 #include <cassert>
 #include <map>
+#include <set>
 #include <utility>
 
 #include "kvcore/ring/mix.h"
@@ -95,6 +96,29 @@ std::vector<NodeId> RingView::PreferenceList(uint32_t partition) const {
     }
   }
   return nodes;
+}
+
+bool RingView::Moves(uint32_t partition) const {
+  if (next_ == nullptr) {
+    return false;
+  }
+  std::vector<NodeId> before = current_->PreferenceList(partition);
+  std::vector<NodeId> after = next_->PreferenceList(partition);
+  std::sort(before.begin(), before.end());
+  std::sort(after.begin(), after.end());
+  return before != after;
+}
+
+std::vector<NodeId> RingView::Keepers() const {
+  std::set<NodeId> keepers;
+  for (const Layout* const layout : {current_.get(), next_.get()}) {
+    for (size_t i = 0; layout != nullptr && i < layout->members().size(); ++i) {
+      if (layout->members()[i].weight > 0) {
+        keepers.insert(layout->members()[i].node);
+      }
+    }
+  }
+  return {keepers.begin(), keepers.end()};
 }
 
 std::vector<NodeId> RingView::Fallbacks(uint32_t partition, size_t limit,

@@ -10,6 +10,16 @@
 
 namespace kvfs::ring {
 
+// Which layouts are in force: `id` alone or, in a transition, with the one before it. The order of
+// versions is the order in which they come.
+struct LayoutStage {
+  LayoutId id;
+  bool in_transition = false;
+
+  uint64_t version() const { return 2 * id.number + (in_transition ? 0 : 1); }
+  bool operator==(const LayoutStage&) const = default;
+};
+
 // Who has to agree on a partition in one layout.
 struct ReplicaSet {
   LayoutId layout;
@@ -34,6 +44,12 @@ class RingView {
   const Layout& current() const { return *current_; }
   const Layout* next() const { return next_.get(); }  // null: no transition
   const Layout& newest() const { return next_ ? *next_ : *current_; }
+  std::shared_ptr<const Layout> shared_newest() const { return next_ ? next_ : current_; }
+  LayoutStage stage() const { return {newest().id(), next_ != nullptr}; }
+  // Whether other nodes keep the partition in the next layout than in the current one.
+  bool Moves(uint32_t partition) const;
+  // Members of the layouts in force that keep something, ascending.
+  std::vector<NodeId> Keepers() const;
 
   uint32_t PartitionOf(uint16_t place) const {
     const uint32_t bits = current_->spec().partition_bits;

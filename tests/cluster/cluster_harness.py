@@ -44,6 +44,7 @@ class Cluster:
         self.members = ",".join(f"{node}={address}{(attributes or {}).get(node, '')}"
                                 for node, address in self.addresses.items())
         self.peers = ",".join(self.addresses.values())
+        self.joined = set()  # nodes that are not among the members it began with
         self.children = {}
 
     def data(self, node):
@@ -58,7 +59,9 @@ class Cluster:
     def command(self, node, *options):
         if self.network is not None:
             options = ("--insecure", *options)
-        return [*self.on(node), binary("kvfsd"), "--node-id", str(node), "--members", self.members,
+        which = (["--join", self.peers, "--listen", self.addresses[node]] if node in self.joined
+                 else ["--members", self.members])
+        return [*self.on(node), binary("kvfsd"), "--node-id", str(node), *which,
                 "--cluster", self.name, "--data", self.data(node), *options]
 
     def start(self, node, timeout=60):
@@ -78,6 +81,20 @@ class Cluster:
         wait_for(f"node {node} to be ready", is_ready, timeout)
         self.children[node] = child
         return self
+
+    def join(self, node):
+        """Starts a node more, which keeps nothing yet."""
+        self.addresses[node] = f"127.0.0.1:{free_ports(1)[0]}"
+        self.joined.add(node)
+        return self.start(node)
+
+    def admin(self, node, *command, timeout=300):
+        """What kvfs-admin prints, asking a node."""
+        child = self.children.get(node)
+        if child is not None and child.poll() is not None:
+            raise AssertionError(f"node {node} ended with {child.returncode}:\n{self.tail(node)}")
+        return run([binary("kvfs-admin"), *command, "--peer", self.addresses[node], "--cluster",
+                    self.name], timeout=timeout).stdout
 
     def start_all(self):
         for node in self.addresses:

@@ -23,6 +23,10 @@ struct PlanFlags {
   std::vector<std::string> remove;   // "2"
 };
 Result<int> PlanCommand(const AdminFlags& flags, const PlanFlags& changes);
+// Has it decided. `wait`: returns when everything is where it is to be.
+Result<int> ApplyCommand(const AdminFlags& flags, const PlanFlags& changes, bool wait);
+// How far the present change is, and where it does not get on.
+Result<int> TransfersCommand(const AdminFlags& flags);
 
 struct KvFlags {
   std::string pk;

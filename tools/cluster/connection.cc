@@ -53,6 +53,7 @@ class ClusterConnectionImpl final : public ClusterConnection {
       SetPeer(node, address);
     }
     rpc_ = std::make_unique<node::Rpc>(env_, self, 1);
+    rpc_->OnNewerLayout(options_.newer);
     rpc_->Start(
         [](env::NodeId, Method, Bytes) -> Task<Result<Bytes>> {
           co_return Status::InvalidArgument("a client serves nobody");
@@ -67,7 +68,7 @@ class ClusterConnectionImpl final : public ClusterConnection {
   void SetPeer(env::NodeId node, const std::string& address) override {
     bus_->SetPeer(node, {.address = address, .public_key = KeyOf(node)});
   }
-  void SetLayout(const ring::LayoutId& layout) override { rpc_->SetLayout(layout); }
+  void SetLayout(const ring::LayoutStage& layout) override { rpc_->SetLayout(layout); }
   void Close() override {
     if (rpc_ != nullptr && !std::exchange(closed_, true)) {
       BlockingWait(rpc_->Close());

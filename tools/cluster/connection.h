@@ -13,7 +13,7 @@
 #include "kvcore/env/env.h"
 #include "kvcore/node/rpc.h"
 #include "kvcore/replication/peers.h"
-#include "kvcore/ring/layout.h"
+#include "kvcore/ring/ring_view.h"
 #include "tools/cluster/security.h"
 #include "tools/common/members.h"
 
@@ -24,6 +24,7 @@ struct ConnectionOptions {
   Security security;
   std::string cluster;           // its name
   node::Rpc::Notices notices;    // what nodes tell one way
+  node::Rpc::Newer newer;        // told who goes by newer layouts; may be empty
   int64_t find_millis = 30'000;  // how long to wait for the first that answers
 };
 
@@ -40,8 +41,8 @@ class ClusterConnection {
   virtual const Bytes& cluster_id() const = 0;
   virtual replication::Peers* peers() = 0;
   virtual void SetPeer(env::NodeId node, const std::string& address) = 0;
-  // Requests from now on go to whom this layout names.
-  virtual void SetLayout(const ring::LayoutId& layout) = 0;
+  // Requests from now on go to whom these layouts name.
+  virtual void SetLayout(const ring::LayoutStage& layout) = 0;
   // What still waits for an answer is ended. Returns when nothing runs.
   virtual void Close() = 0;
 };

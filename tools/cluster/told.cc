@@ -3,8 +3,8 @@
 #include <string>
 #include <utility>
 
+#include "kvcore/client/told_layouts.h"
 #include "kvcore/env/posix/blocking_wait.h"
-#include "kvcore/proto/storage.pb.h"
 
 namespace kvfs::tools {
 namespace {
@@ -15,18 +15,16 @@ constexpr int64_t kAnswerMicros = 2'000'000;
 constexpr int kAttempts = 5;
 
 Result<ToldCluster> Parse(const Bytes& answer) {
-  replication::pb::MembersReply members;
-  if (!members.ParseFromString(answer) || members.members().empty() ||
-      static_cast<size_t>(members.members_size()) > kMaxNodes) {
-    return Status::InvalidArgument("it answers what this kvfs does not understand");
+  KVFS_ASSIGN_OR_RETURN(client::ToldLayouts members, client::ParseMembers(answer));
+  if (members.addresses.empty()) {
+    return Status::InvalidArgument("it names no members");
   }
-  KVFS_ASSIGN_OR_RETURN(ring::Layout layout, ring::DecodeLayout(members.layout()));
-  ToldCluster told{std::move(layout), {}};
-  for (const auto& member : members.members()) {
-    KVFS_RETURN_IF_ERROR(CheckAddress(member.address()));
+  ToldCluster told{std::move(members.view), {}};
+  for (const auto& [number, address] : members.addresses) {
+    KVFS_RETURN_IF_ERROR(CheckAddress(address));
     NodeAddress node;
-    node.node = member.node();
-    node.address = member.address();
+    node.node = number;
+    node.address = address;
     told.nodes.push_back(std::move(node));
   }
   return told;

@@ -10,12 +10,12 @@
 #include <thread>
 #include <utility>
 
-#include "kvcore/client/layout_placement.h"
 #include "kvcore/env/posix/blocking_wait.h"
 #include "kvcore/env/posix/posix_env.h"
 #include "kvcore/node/cluster_node.h"
 #include "kvcore/node/node.h"
 #include "kvcore/ops/cluster_admin.h"
+#include "kvcore/ops/layout_admin.h"
 #include "tools/cluster/security.h"
 #include "tools/common/admin_server.h"
 #include "tools/common/paths.h"
@@ -93,6 +93,14 @@ void LogEvent(const membership::Membership::Event& event) {
   }
 }
 
+void LogLayout(const ring::LayoutStage& stage) {
+  if (stage.in_transition) {
+    spdlog::info("layout {} is decided: partitions move", stage.id.number);
+  } else {
+    spdlog::info("layout {} is complete", stage.id.number);
+  }
+}
+
 class NodeServiceImpl final : public NodeService {
  public:
   explicit NodeServiceImpl(const NodeServiceOptions& options)
@@ -116,8 +124,9 @@ class NodeServiceImpl final : public NodeService {
     }
     node.gossip.on_event = LogEvent;
     node.addresses = &addresses_;
-    placement_.emplace(plan.layout);
-    node.layout = std::make_shared<const ring::Layout>(std::move(plan.layout));
+    node.on_layout = LogLayout;
+    node.layouts_are_told = plan.layouts_are_told;
+    node.layouts = std::make_shared<const ring::RingView>(std::move(plan.layouts));
     node::NodeOptions store;
     store.memory_bytes = options_.memory_bytes / 2;  // the rest: messages, tables being built
     store.capacity_bytes = options_.capacity_bytes;
@@ -125,11 +134,11 @@ class NodeServiceImpl final : public NodeService {
     node.engine = node::EngineOptions(store);
     node.cluster_id = cluster;
     node.self = options_.node;
-    node.partition_bits = node.layout->spec().partition_bits;
+    node.partition_bits = node.layouts->newest().spec().partition_bits;
     KVFS_ASSIGN_OR_RETURN(node.home.boot_id, BootId());
     KVFS_RETURN_IF_ERROR(MakeDirectories(options_.data));
-    KVFS_ASSIGN_OR_RETURN(node_, BlockingWait(node::ClusterNode::Open(
-                                     std::move(node), env_.env(), options_.data, &*placement_)));
+    KVFS_ASSIGN_OR_RETURN(
+        node_, BlockingWait(node::ClusterNode::Open(std::move(node), env_.env(), options_.data)));
     transport::BusOptions bus;
     bus.self = options_.node;
     bus.cluster = ToClusterId(cluster);
@@ -142,6 +151,8 @@ class NodeServiceImpl final : public NodeService {
     addresses_.Set(bus_.get(), security, plan.seeds);
     cluster_admin_.emplace(node_.get(), kVersion);
     cluster_admin_->RegisterWith(&admin_);
+    layout_admin_.emplace(node_.get());
+    layout_admin_->RegisterWith(&admin_);
     node_->SetAdmin([this](Bytes request) { return admin_.Serve(std::move(request)); });
     KVFS_RETURN_IF_ERROR(BlockingWait(node_->Start(bus_.get())));
     compared_.emplace(node_->CompareLayouts(kCompareMicros));
@@ -203,12 +214,12 @@ class NodeServiceImpl final : public NodeService {
 
   const NodeServiceOptions options_;
   env::posix::PosixEnv env_;
-  std::optional<client::LayoutPlacement> placement_;
   BusAddressBook addresses_;
   std::unique_ptr<node::ClusterNode> node_;
   std::unique_ptr<transport::ZmqMessageBus> bus_;
   ops::AdminService admin_;
   std::optional<ops::ClusterAdmin> cluster_admin_;
+  std::optional<ops::LayoutAdmin> layout_admin_;
   std::unique_ptr<AdminServer> admin_server_;
   // Whether others were told of the same members; nothing once that is known.
   std::optional<Task<Status>> compared_;

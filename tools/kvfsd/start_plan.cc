@@ -1,5 +1,6 @@
 #include "tools/kvfsd/start_plan.h"
 
+#include <memory>
 #include <utility>
 
 #include "kvcore/client/layout_placement.h"
@@ -33,7 +34,8 @@ Result<StartPlan> PlanOfMembers(const NodeServiceOptions& options) {
   KVFS_ASSIGN_OR_RETURN(
       const auto placement,
       client::LayoutPlacement::Of(std::move(members), options.replicas, kPartitionBits));
-  StartPlan plan{placement.layout(), {}, {}, {}};
+  auto first = std::make_shared<const ring::Layout>(placement.layout());
+  StartPlan plan{ring::RingView(std::move(first)), false, {}, {}, {}};
   for (const NodeAddress& node : options.members) {
     membership::Peer peer = PeerOf(node);
     if (node.node == options.node) {
@@ -55,7 +57,8 @@ Result<StartPlan> PlanOfJoin(const NodeServiceOptions& options, const Security& 
   auto told = AskForCluster(connection.get());
   connection->Close();
   KVFS_RETURN_IF_ERROR(told.status());
-  StartPlan plan{std::move(told->layout), {}, {}, {}};
+  StartPlan plan{std::move(told->layouts), true, {}, {}, {}};
+  const ring::Layout& layout = plan.layouts.newest();
   NodeAddress self;
   self.node = options.node;
   self.address = options.listen;
@@ -64,13 +67,13 @@ Result<StartPlan> PlanOfJoin(const NodeServiceOptions& options, const Security& 
   plan.self = PeerOf(self);
   for (NodeAddress& node : told->nodes) {
     // Where they stand the layout says, as far as they are in it; the rest they say themselves.
-    if (const ring::Member* const member = plan.layout.FindMember(node.node)) {
+    if (const ring::Member* const member = layout.FindMember(node.node)) {
       node.zone = member->zone;
       node.datacentre = member->datacentre;
     }
     plan.known.push_back(PeerOf(node));
   }
-  if (const ring::Member* const member = plan.layout.FindMember(options.node)) {
+  if (const ring::Member* const member = layout.FindMember(options.node)) {
     plan.self.zone = member->zone;
     plan.self.datacentre = member->datacentre;
   }

@@ -8,14 +8,15 @@
 
 #include "kvcore/env/env.h"
 #include "kvcore/membership/view.h"
-#include "kvcore/ring/layout.h"
+#include "kvcore/ring/ring_view.h"
 #include "tools/cluster/security.h"
 #include "tools/kvfsd/node_service.h"
 
 namespace kvfs::tools {
 
 struct StartPlan {
-  ring::Layout layout;
+  ring::RingView layouts;
+  bool layouts_are_told = false;  // by a node of the cluster
   membership::Peer self;
   std::vector<membership::Peer> known;       // this node perhaps among them
   std::map<std::string, env::NodeId> seeds;  // addresses to ask for others; node 0: not known
