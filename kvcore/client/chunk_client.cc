@@ -19,9 +19,13 @@ namespace pb = replication::pb;
 // What the homes of one chunk answer to one put.
 class ChunkClient::Round {
  public:
-  Round(replication::Electorate electorate, const replication::Placement* placement,
+  // `available`: what fewer than a majority have stored counts too.
+  Round(replication::Electorate electorate, const replication::Placement* placement, bool available,
         env::Scheduler* scheduler)
-      : electorate_(std::move(electorate)), placement_(placement), over_(scheduler) {}
+      : electorate_(std::move(electorate)),
+        placement_(placement),
+        available_(available),
+        over_(scheduler) {}
 
   enum class News : uint8_t { kNothing, kFirst, kMajority };
   // What this answer has brought, where others have not answered.
@@ -41,7 +45,7 @@ class ChunkClient::Round {
     const bool all = answered_.size() == electorate_.homes.size();
     const bool may_reach = electorate_.HasMajority(
         [&](env::NodeId one) { return holders_.contains(one) || !answered_.contains(one); });
-    if (all || !may_reach) {
+    if (all || (!available_ && !may_reach)) {
       over_.Set(true);
     }
     if (all || !holders_.contains(home)) {
@@ -89,6 +93,7 @@ class ChunkClient::Round {
 
   const replication::Electorate electorate_;
   const replication::Placement* const placement_;
+  const bool available_;
   mutable std::mutex mutex_;  // guards the rest
   std::set<env::NodeId> answered_;
   std::set<env::NodeId> holders_;
@@ -140,7 +145,8 @@ Task<void> ChunkClient::PutAt(env::NodeId home, std::shared_ptr<const Bytes> bod
 Task<std::shared_ptr<ChunkClient::Round>> ChunkClient::PutOnce(replication::Electorate electorate,
                                                                Bytes body, bool available) {
   const std::vector<env::NodeId> homes = electorate.homes;
-  const auto round = std::make_shared<Round>(std::move(electorate), placement_, scheduler_);
+  const auto round =
+      std::make_shared<Round>(std::move(electorate), placement_, available, scheduler_);
   const auto shared = std::make_shared<const Bytes>(std::move(body));
   for (const env::NodeId home : homes) {
     tasks_.Start(PutAt(home, shared, round, available));

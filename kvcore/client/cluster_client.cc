@@ -65,7 +65,7 @@ ClusterClient::ClusterClient(ClusterClientOptions options, Bytes cluster_id, Par
       branched_(options.branched),
       recent_(options.recent),
       hybrid_clock_(kMaxClockLeadMillis),
-      peers_(options.health, parts_.peers, parts_.placement, parts_.clock),
+      peers_(options.peers, parts_.peers, parts_.placement, parts_.clock, parts_.scheduler),
       coordinator_(WithPartitionBits(options.coordinator, options.partition_bits), &peers_, &peers_,
                    parts_.clock, parts_.scheduler),
       chunks_(WithPartitionBits(options.chunks, options.partition_bits), &peers_, &peers_,
@@ -115,6 +115,7 @@ Task<void> ClusterClient::Close() {
   co_await watcher_.Close();
   co_await chunks_.Close();
   co_await coordinator_.Close();
+  co_await peers_.Close();
 }
 
 Task<Status> ClusterClient::LoadInfo() {

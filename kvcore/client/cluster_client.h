@@ -48,7 +48,7 @@ struct ClusterClientOptions {
   // new ones can be had of. 2 .. 2^32.
   uint64_t inode_block = 1u << 20;
   int64_t merge_micros = 5'000'000;  // what homes get to merge their branches of a pk
-  membership::PeerHealth::Options health{.failures_to_avoid = 2, .most_retry_micros = 1'000'000};
+  GuardedPeersOptions peers;
   replication::CoordinatorOptions coordinator{.read_micros = 1'000'000};
   ChunkClientOptions chunks;
   DropsOptions drops;

@@ -181,10 +181,15 @@ TEST_F(BranchTest, AStrongKeyTakesNothingInWithoutAMajority) {
   RunFor(500);
   const env::NodeId home = LastHomeOf("dir");
   Cut({home});
+  const int64_t began = cluster_.world().scheduler().NowMicros();
   const CommitResult refused = Submit(far_, Put("dir", "a", "2"));
+  // Long enough for a network that is broken for a moment, and not for ever.
+  EXPECT_GE(cluster_.world().scheduler().NowMicros() - began, 5'000'000);
+  EXPECT_LT(cluster_.world().scheduler().NowMicros() - began, 8'000'000);
   EXPECT_TRUE(refused.status.code() == Code::kUnavailable ||
               refused.status.code() == Code::kOutcomeUnknown)
       << refused.status.ToString();
+  EXPECT_NE(Get(far_, "dir", "a"), "1");  // it may be old
   EXPECT_TRUE(Submit(near_, Put("dir", "b", "2")).status.ok());
   Mend();
   RunFor(3000);
@@ -339,6 +344,82 @@ TEST_F(BranchChunkTest, IsNotDroppedWhileAHomeMayStillShowWhatRefersToIt) {
   EXPECT_EQ(Get(near_, "dir", "file"), "2");
   RunFor(15000);  // the home is brought up to date, and the drop tried again
   EXPECT_EQ(HomesWith(data), 0u);
+}
+
+// How long operations take without a majority.
+class BranchTimeTest : public BranchChunkTest {
+ protected:
+  BranchTimeTest() {
+    EXPECT_TRUE(Submit(near_, Put("dir", "a", "old")).status.ok());
+    EXPECT_EQ(Get(far_, "dir", "a"), "old");
+    RunFor(2000);
+  }
+  int64_t Now() { return cluster_.world().scheduler().NowMicros() / 1000; }
+  // Milliseconds.
+  template <typename Operation>
+  int64_t Timed(Operation operation) {
+    const int64_t began = Now();
+    operation();
+    return Now() - began;
+  }
+  void PutFar(int number) {
+    const CommitResult put = Submit(far_, Put("dir", "k" + std::to_string(number), "far"));
+    EXPECT_TRUE(put.status.ok()) << put.status.ToString();
+    EXPECT_TRUE(put.degraded);
+  }
+  void PutChunkFar(int number) {
+    const auto put = cluster_.Run(
+        far_->Submit(WithChunk(Bytes(1000 + static_cast<size_t>(number), 'x'), "file")));
+    EXPECT_TRUE(put.status.ok()) << put.status.ToString();
+  }
+};
+
+TEST_F(BranchTimeTest, OnlyTheFirstOperationsAreSlow) {
+  Cut({LastHomeOf("dir")});
+  EXPECT_LT(Timed([&] { EXPECT_EQ(Get(far_, "dir", "a"), "old"); }), 4000);
+  int64_t slowest = 0;
+  for (int i = 0; i < 60; ++i) {
+    slowest = std::max(slowest, Timed([&] { PutFar(i); }));
+    slowest = std::max(slowest, Timed([&] { EXPECT_EQ(Get(far_, "dir", "a"), "old"); }));
+    RunFor(100);
+  }
+  EXPECT_LT(slowest, 300);
+  slowest = 0;
+  for (int i = 0; i < 30; ++i) {
+    slowest = std::max(slowest, Timed([&] { PutChunkFar(i); }));
+    RunFor(100);
+  }
+  EXPECT_LT(slowest, 500);
+  RunFor(20'000);  // what was learnt is forgotten
+  EXPECT_LT(Timed([&] { PutFar(100); }), 1000);
+}
+
+TEST_F(BranchTimeTest, AnOperationThatHasBegunIsToldAsSoonAsItIsKnown) {
+  Cut({cluster_.placement()
+           .HomesOf(replication::PartitionOf(replication::PlaceOf("dir"), SimNodes::kPartitionBits))
+           .front()});
+  EXPECT_LT(Timed([&] { PutFar(0); }), 4000);  // its home reigned, and waited for the others
+  EXPECT_LT(Timed([&] { PutFar(1); }), 300);
+}
+
+TEST_F(BranchTimeTest, AChunkWaitsForNobodyLong) {
+  Cut({LastHomeOf("dir")});
+  EXPECT_LT(Timed([&] { PutChunkFar(0); }), 5000);
+}
+
+TEST_F(BranchTimeTest, TheMajorityMissesOneThatIsSilentOnce) {
+  Cut({cluster_.placement()
+           .HomesOf(replication::PartitionOf(replication::PlaceOf("dir"), SimNodes::kPartitionBits))
+           .front()});
+  EXPECT_LT(Timed([&] { ASSERT_TRUE(Submit(near_, Put("dir", "b", "near")).status.ok()); }), 2500);
+  int64_t slowest = 0;
+  for (int i = 0; i < 40; ++i) {
+    slowest = std::max(
+        slowest, Timed([&] { ASSERT_TRUE(Submit(near_, Put("dir", "b", "near")).status.ok()); }));
+    slowest = std::max(slowest, Timed([&] { EXPECT_EQ(Get(near_, "dir", "b"), "near"); }));
+    RunFor(100);
+  }
+  EXPECT_LT(slowest, 300);
 }
 
 TEST_F(BranchTest, NumbersOfInodesGoOnAndAreNobodyElses) {

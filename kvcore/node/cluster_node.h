@@ -96,6 +96,8 @@ class ClusterNode {
   const Identity& identity() const { return identity_; }
   const env::Env& env() const { return env_; }
   const client::RingPlacement* placement() const { return &*placement_; }
+  // Everything it keeps counts: nothing is suspect. Once it is started.
+  bool IsSound() const { return rebuilder_->IsDone(); }
   // Once it is started.
   replication::Peers* peers() { return rpc_.get(); }
   replication::Home* home() { return home_.get(); }

@@ -168,6 +168,16 @@ Task<Result<Bytes>> Rpc::Call(env::NodeId to, Method method, Bytes body, int64_t
   co_return answer;
 }
 
+void Rpc::GiveUp(env::NodeId to) {
+  std::lock_guard lock(mutex_);
+  for (const auto& [number, call] : pending_) {
+    if (call.to == to) {
+      env_.scheduler->Cancel(call.timer);
+      call.done.Set(TimedOut(to));
+    }
+  }
+}
+
 Status Rpc::Tell(env::NodeId to, Method method, Bytes body) {
   pb::RpcHeader header;
   header.set_is_notice(true);

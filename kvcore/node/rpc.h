@@ -49,6 +49,7 @@ class Rpc final : public replication::Peers {
   Status Tell(env::NodeId to, Method method, Bytes body);
   Task<Result<Bytes>> Call(env::NodeId to, Method method, Bytes body,
                            int64_t timeout_micros) override;
+  void GiveUp(env::NodeId to) override;
   // No request is taken any more, no call waits any longer. Returns when no handler runs and every
   // call has returned; so a handler must not wait for it.
   Task<void> Close();

@@ -74,7 +74,8 @@ class SimNodes {
     for (size_t node = 0; node < nodes; ++node) {
       Start(node);
     }
-    world_.scheduler().RunUntil([this] { return AllUp(); });
+    // What a new cluster says is that it is empty, once all have said so.
+    world_.scheduler().RunUntil([this] { return AllUp() && AllSound(); });
     for (size_t machine = 0; machine < 2; ++machine) {
       rpcs_.push_back(std::make_unique<Rpc>(client_env(machine), nodes + 1 + machine, 1));
       Rpc* const rpc = rpcs_.back().get();
@@ -148,6 +149,11 @@ class SimNodes {
   bool AllUp() const {
     return std::all_of(nodes_.begin(), nodes_.end(),
                        [](const auto& node) { return node != nullptr; });
+  }
+
+  bool AllSound() const {
+    return std::all_of(nodes_.begin(), nodes_.end(),
+                       [](const auto& node) { return node->IsSound(); });
   }
 
   template <typename T>

@@ -3,6 +3,7 @@
 #include <algorithm>
 #include <map>
 #include <mutex>
+#include <set>
 #include <utility>
 
 #include "kvcore/env/completion.h"
@@ -54,6 +55,7 @@ struct Coordinator::Sweep {
   // anything else.
   std::vector<env::NodeId> without;
   bool others = false;
+  std::set<env::NodeId> silent;  // found out after one said so; need not be asked
 };
 
 bool Coordinator::Took(const Result<Bytes>& answer, Sweep* sweep, CommitResult* result) const {
@@ -115,6 +117,31 @@ bool Coordinator::Took(const Result<Bytes>& answer, Sweep* sweep, CommitResult* 
   return false;
 }
 
+bool Coordinator::WaitedForStrong(int64_t began) const {
+  return clock_->MonotonicMicros() - began >= options_.strong_micros;
+}
+
+Task<std::set<env::NodeId>> Coordinator::SilentOf(std::vector<env::NodeId> homes, Bytes pk) {
+  pb::ReadRequest request;
+  request.set_pk(std::move(pk));
+  request.set_state_only(true);
+  std::vector<Task<Result<Bytes>>> asked;
+  for (const env::NodeId home : homes) {
+    Bytes body = request.SerializeAsString();
+    asked.push_back(peers_->Call(home, Method::kRead, std::move(body), options_.read_micros));
+  }
+  std::set<env::NodeId> silent;
+  for (size_t i = 0; i < asked.size(); ++i) {
+    auto& one = asked[i];
+    const auto answer = co_await one;
+    const Code code = answer.status().code();
+    if (code == Code::kOutcomeUnknown || code == Code::kUnavailable) {
+      silent.insert(homes[i]);
+    }
+  }
+  co_return silent;
+}
+
 Task<env::NodeId> Coordinator::HolderOf(Bytes pk) {
   co_await env::SleepFor(scheduler_, options_.retry_micros);
   const Merged merged = co_await MergeNow(std::move(pk), options_.attempt_micros);
@@ -139,7 +166,8 @@ Task<CommitResult> Coordinator::Submit(Txn txn, OpId op, bool first_attempt, boo
   const uint32_t partition = PartitionOf(PlaceOf(txn.pk), options_.partition_bits);
   std::vector<env::NodeId> homes = placement_->HomesOf(partition);
   size_t next = 0;  // of this round over all of them
-  const int64_t deadline = clock_->MonotonicMicros() + timeout_micros;
+  const int64_t began = clock_->MonotonicMicros();
+  const int64_t deadline = began + timeout_micros;
   Sweep sweep;
   sweep.attempt = first_attempt ? 1 : 2;
   sweep.may_have_happened = !first_attempt;
@@ -174,9 +202,13 @@ Task<CommitResult> Coordinator::Submit(Txn txn, OpId op, bool first_attempt, boo
         if (took) {
           co_return result;
         }
+        if (IsStrongRefusal(result.status) && WaitedForStrong(began)) {
+          break;
+        }
         left = deadline - clock_->MonotonicMicros();
       }
       sweep.without.clear();
+      sweep.silent.clear();
       sweep.others = false;
       if (left > 0) {
         co_await env::SleepFor(scheduler_, std::min(options_.retry_micros, left));
@@ -189,6 +221,10 @@ Task<CommitResult> Coordinator::Submit(Txn txn, OpId op, bool first_attempt, boo
       break;
     }
     sweep.home = homes[next++];
+    if (sweep.silent.contains(sweep.home)) {
+      ++sweep.asked;
+      continue;
+    }
     pb::SubmitRequest request = ToProto(txn, op, sweep.attempt, sync);
     request.set_settled(settled);
     Bytes body = request.SerializeAsString();
@@ -197,6 +233,12 @@ Task<CommitResult> Coordinator::Submit(Txn txn, OpId op, bool first_attempt, boo
     ++sweep.asked;
     if (Took(answer, &sweep, &result)) {
       co_return result;
+    }
+    if (without.available && !sweep.without.empty() && sweep.silent.empty()) {
+      std::vector<env::NodeId> others = homes;
+      std::erase(others, sweep.home);
+      Bytes pk = txn.pk;
+      sweep.silent = co_await SilentOf(std::move(others), std::move(pk));
     }
     left = deadline - clock_->MonotonicMicros();
     if (sweep.is_refused && left > 0) {
@@ -374,7 +416,8 @@ Task<Result<pb::ReadReply>> Coordinator::Query(pb::ReadRequest request, int64_t 
   const uint32_t partition = PartitionOf(PlaceOf(request.pk()), options_.partition_bits);
   std::vector<env::NodeId> homes;  // of this round over all of them
   size_t next = 0;
-  const int64_t deadline = clock_->MonotonicMicros() + timeout_micros;
+  const int64_t began = clock_->MonotonicMicros();
+  const int64_t deadline = began + timeout_micros;
   Status last = Status::Unavailable("a majority of the homes cannot be reached");
   // Of this round over all homes: who said that they reach no majority, and whether anybody said
   // anything else.
@@ -396,7 +439,7 @@ Task<Result<pb::ReadReply>> Coordinator::Query(pb::ReadRequest request, int64_t 
       if (without.available && level != ReadLevel::kAll && !others && !silent.empty()) {
         const int64_t time = std::max<int64_t>(deadline - clock_->MonotonicMicros(), 1);
         auto reply = co_await ReadDegraded(silent[0], request, time);
-        if (reply.ok()) {
+        if (reply.ok() || (IsStrongRefusal(reply.status()) && WaitedForStrong(began))) {
           co_return reply;
         }
         last = reply.status();

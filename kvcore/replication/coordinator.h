@@ -7,6 +7,7 @@
 
 #include <atomic>
 #include <optional>
+#include <set>
 #include <vector>
 
 #include "kvcore/env/clock.h"
@@ -28,6 +29,8 @@ struct CoordinatorOptions {
   int64_t retry_micros = 20'000;        // before the homes are asked again
   int64_t hedge_micros = 30'000;        // before another home is asked for the values too
   int64_t repair_micros = 1'000'000;    // before the primary is told that a home lags
+  // How long a majority is waited for where no home reaches one and the pk is strong.
+  int64_t strong_micros = 5'000'000;
 };
 
 // What may be done where no majority answers.
@@ -79,6 +82,10 @@ class Coordinator {
   struct Sweep;
   // What became of one request for a decision. True: that is all.
   bool Took(const Result<Bytes>& answer, Sweep* sweep, CommitResult* result) const;
+  // Those that do not answer a question that takes no time. All at once.
+  Task<std::set<env::NodeId>> SilentOf(std::vector<env::NodeId> homes, Bytes pk);
+  // Enough for a strong pk.
+  bool WaitedForStrong(int64_t began) const;
   // Who still holds a branch of the pk after a moment, though it was asked to merge it; 0: nobody.
   Task<env::NodeId> HolderOf(Bytes pk);
   // The same, having asked `home` to do it without a majority.

@@ -90,7 +90,7 @@ class Home {
   // kNoSpace.
   Task<Result<TakenIn>> TakeIn(pb::SubmitRequest request, uint64_t actor,
                                versioning::HybridTime time);
-  // What this home holds with its branch. kUnavailable: the pk is strong.
+  // What this home holds with its branch. StrongRefusal(): the pk is strong.
   Task<Result<pb::ReadReply>> ReadView(pb::ReadRequest request);
   // Of another home's branch: one transaction; the whole, fetched from `source`; a part of this
   // home's.

@@ -84,8 +84,7 @@ const Home::Latest* Home::LatestOf(ByteView pk, const PkState& state) {
 
 Status Home::RefuseStrong(ByteView pk) {
   KVFS_ASSIGN_OR_RETURN(const bool strong, store_->Contains(PkPrefix(pk) + kStrongCk));
-  return strong ? Status::Unavailable("strong: nothing is done here without a majority")
-                : Status::Ok();
+  return strong ? StrongRefusal() : Status::Ok();
 }
 
 Result<bool> Home::HoldsBranch(ByteView pk) {

@@ -57,14 +57,25 @@ Task<Result<Bytes>> MajorityWatch::CallAndNote(env::NodeId to, Method method, By
   auto answer = co_await peers_->Call(to, method, std::move(body), timeout_micros);
   const Code code = answer.status().code();
   const int64_t now = Now();
-  std::lock_guard lock(mutex_);
-  // One that says that it has started anew has answered. Where it cannot be done now, the peer has
-  // said so, or it could not be sent; but to this question no peer says so.
-  const bool is_silence = code == Code::kOutcomeUnknown && now - began >= timeout_micros;
-  if (is_silence || (code == Code::kUnavailable && method == Method::kList)) {
-    reach_.Failed(to, began, now);
-  } else if (code != Code::kUnavailable) {
-    reach_.Answered(to, now);
+  bool is_news = false;
+  {
+    std::lock_guard lock(mutex_);
+    const bool was_silent = reach_.IsSilent(to, now);
+    // One that says that it has started anew has answered; one that was given up has not. Where it
+    // cannot be done now, the peer has said so, or it could not be sent; but to these questions no
+    // peer says so.
+    const bool is_silence =
+        code == Code::kOutcomeUnknown && (was_silent || now - began >= timeout_micros);
+    if (is_silence ||
+        (code == Code::kUnavailable && (method == Method::kList || method == Method::kMembers))) {
+      reach_.Failed(to, began, now);
+      is_news = !was_silent && reach_.IsSilent(to, now);
+    } else if (code != Code::kUnavailable) {
+      reach_.Answered(to, now);
+    }
+  }
+  if (is_news) {
+    peers_->GiveUp(to);  // what has more time for its work would wait on
   }
   co_return answer;
 }
@@ -74,17 +85,30 @@ Task<Result<Bytes>> MajorityWatch::Call(env::NodeId to, Method method, Bytes bod
   if (to == options_.self) {
     return peers_->Call(to, method, std::move(body), timeout_micros);
   }
-  bool may_try = true;
+  bool is_silent = false;
+  bool is_try_due = false;
   {
     std::lock_guard lock(mutex_);
-    may_try = reach_.MayTry(to, Now());
+    is_silent = reach_.IsSilent(to, Now());
+    is_try_due = is_silent && !closing_ && reach_.MayTry(to, Now());
   }
-  if (!may_try) {
+  if (is_try_due) {
+    tasks_.Start(Try(to));
+  }
+  if (is_silent) {
     return [](env::NodeId node) -> Task<Result<Bytes>> {
       co_return Status::Unavailable("node " + std::to_string(node) + " has not answered lately");
     }(to);
   }
   return CallAndNote(to, method, std::move(body), timeout_micros);
+}
+
+Task<void> MajorityWatch::Try(env::NodeId to) {
+  Bytes nothing;
+  // Which it answers whatever it knows of the cluster.
+  const auto answer =
+      co_await CallAndNote(to, Method::kMembers, std::move(nothing), options_.ask_micros);
+  (void)answer.ok();
 }
 
 Task<void> MajorityWatch::AskOne(env::NodeId home, uint32_t partition,

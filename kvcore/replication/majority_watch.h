@@ -1,6 +1,6 @@
 // MajorityWatch: calls to peers, minding which of them answer, and whether this node reaches a
-// majority of a partition's homes. One that has been silent for long is not waited for, but for
-// a try now and then.
+// majority of a partition's homes. One that has been silent for long is not waited for; whether
+// it answers again is tried in the background.
 //
 // Owned by the node; what it is built from is borrowed. Thread-safe.
 #pragma once
@@ -49,6 +49,8 @@ class MajorityWatch final : public Peers {
                                   int64_t timeout_micros);
   // True: a majority answers.
   Task<bool> AskHomes(uint32_t partition);
+  // Whether it answers again.
+  Task<void> Try(env::NodeId to);
   Task<void> AskOne(env::NodeId home, uint32_t partition, std::shared_ptr<Asking> asking);
   Task<void> AskInBackground(uint32_t partition);
 

@@ -336,4 +336,9 @@ Txn TxnOf(const pb::SubmitRequest& request) {
   return txn;
 }
 
+Status StrongRefusal() {
+  return Status::Unavailable("strong: nothing is done here without a majority");
+}
+bool IsStrongRefusal(const Status& status) { return status.message() == StrongRefusal().message(); }
+
 }  // namespace kvfs::replication

@@ -35,4 +35,8 @@ void ToProto(const BranchCounts& counts, google::protobuf::RepeatedPtrField<pb::
 BranchCounts FromProto(const google::protobuf::RepeatedPtrField<pb::BranchCount>& counts);
 Txn TxnOf(const pb::SubmitRequest& request);  // REQUIRES: from Parse
 
+// What a home that reaches no majority says of a pk that is strong: kUnavailable.
+Status StrongRefusal();
+bool IsStrongRefusal(const Status& status);
+
 }  // namespace kvfs::replication

@@ -55,6 +55,8 @@ class Peers {
   // the layouts have changed meanwhile.
   virtual Task<Result<Bytes>> Call(env::NodeId to, Method method, Bytes body,
                                    int64_t timeout_micros) = 0;
+  // Nobody waits any longer for what this node has been asked: kOutcomeUnknown.
+  virtual void GiveUp(env::NodeId /*to*/) {}
 };
 
 }  // namespace kvfs::replication

@@ -29,13 +29,14 @@ std::vector<Tail::Entry> Tail::Behind(const PkState& state) const {
 }
 
 Pusher::Pusher(const PusherOptions& options, env::NodeId self, Peers* peers,
-               env::Scheduler* scheduler, Denied denied, Missed missed)
+               env::Scheduler* scheduler, Denied denied, Missed missed, Hopeless hopeless)
     : options_(options),
       self_(self),
       peers_(peers),
       scheduler_(scheduler),
       denied_(std::move(denied)),
       missed_(std::move(missed)),
+      hopeless_(std::move(hopeless)),
       tasks_(scheduler) {}
 
 Task<Result<pb::HomeReply>> Pusher::Call(env::NodeId home, Method method, Bytes body,
@@ -115,7 +116,9 @@ Task<void> Pusher::PushTo(env::NodeId home, Reign reign, Tail::Entry entry,
       Answer(home, reign, *reply, round.get());
       co_return;
     }
-    if (!round->IsDecided()) {
+    if (hopeless_ && hopeless_(reign.partition)) {
+      round->GiveUp();
+    } else if (!round->IsDecided()) {
       co_await env::SleepFor(scheduler_, options_.retry_micros);
     }
   }

@@ -53,14 +53,18 @@ class Pusher {
   using Denied = std::function<void(const Reign& reign, const Epoch& promised)>;
   // A majority has a transaction of the pk, and this home did not take it in time.
   using Missed = std::function<void(env::NodeId home, const Bytes& pk)>;
+  // Whether it is known by now that no majority of the partition's homes answers. A push ends
+  // then: who waits for it can be told, and whoever settles the pk next takes it up.
+  using Hopeless = std::function<bool(uint32_t partition)>;
 
   Pusher(const PusherOptions& options, env::NodeId self, Peers* peers, env::Scheduler* scheduler,
-         Denied denied, Missed missed = {});
+         Denied denied, Missed missed = {}, Hopeless hopeless = {});
 
   // One question, once to each home. Every answer that is no HomeReply is a failure.
   Task<Quorum::Verdict> Ask(std::vector<env::NodeId> homes, Reign reign, Method method, Bytes body,
                             std::shared_ptr<Round> round);
-  // The transaction, which this node has applied already. kOpen: given up while closing.
+  // The transaction, which this node has applied already. kOpen: given up, while closing or as
+  // hopeless.
   Task<Quorum::Verdict> Push(std::vector<env::NodeId> homes, Reign reign, Tail::Entry entry,
                              std::shared_ptr<Tail> tail, std::shared_ptr<Round> round);
   // Gives the pk, which is in the decided state `state` here, to those of the homes that are
@@ -87,6 +91,7 @@ class Pusher {
   env::Scheduler* const scheduler_;
   const Denied denied_;
   const Missed missed_;
+  const Hopeless hopeless_;
   std::mutex mutex_;  // guards the three below
   bool closing_ = false;
   uint64_t last_push_ = 0;

@@ -97,7 +97,8 @@ ReplicatedPrimary::ReplicatedPrimary(const ReplicatedPrimaryOptions& options, co
       pusher_(
           options.pusher, options.self, parts.peers, parts.scheduler,
           [this](const Reign& reign, const Epoch& promised) { EndReign(reign, promised); },
-          [this](env::NodeId home, const Bytes& pk) { lagging_.Missed(home, pk); }),
+          [this](env::NodeId home, const Bytes& pk) { lagging_.Missed(home, pk); },
+          [this](uint32_t partition) { return KnowsOfNoMajority(partition); }),
       tasks_(parts.scheduler) {
   const size_t count = size_t{1} << options.partition_bits;
   for (size_t i = 0; i < count; ++i) {
@@ -192,7 +193,7 @@ std::shared_ptr<ReplicatedPrimary::Key> ReplicatedPrimary::KeyOf(uint32_t partit
 
 Task<Result<ReplicatedPrimary::Hold>> ReplicatedPrimary::LockSettled(Bytes pk) {
   Hold hold;
-  hold.reign.partition = PartitionOf(PlaceOf(pk), options_.partition_bits);
+  hold.reign.partition = PartitionAt(pk);
   KVFS_CO_ASSIGN_OR_RETURN(hold.reign.epoch, co_await EnsureReign(hold.reign.partition));
   hold.key = KeyOf(hold.reign.partition, pk);
   if (hold.key->waiting.fetch_add(1) >= options_.max_waiting) {
@@ -429,50 +430,61 @@ Task<Result<Outcome>> ReplicatedPrimary::Decide(const Hold& hold, pb::SubmitRequ
   co_return outcome;
 }
 
-bool ReplicatedPrimary::KnowsOfNoMajority(ByteView pk) {
-  return parts_.watch != nullptr &&
-         parts_.watch->KnowsOfNone(PartitionOf(PlaceOf(pk), options_.partition_bits));
+uint32_t ReplicatedPrimary::PartitionAt(ByteView pk) const {
+  return PartitionOf(PlaceOf(pk), options_.partition_bits);
+}
+
+bool ReplicatedPrimary::KnowsOfNoMajority(uint32_t partition) {
+  return parts_.watch != nullptr && parts_.watch->KnowsOfNone(partition);
 }
 
 Task<pb::SubmitReply> ReplicatedPrimary::Submit(pb::SubmitRequest request) {
-  if (KnowsOfNoMajority(request.pk())) {
+  const uint32_t partition = PartitionAt(request.pk());
+  if (KnowsOfNoMajority(partition)) {
     const Result<Outcome> refused = NoMajority();
     co_return ReplyOf(refused);
   }
   Bytes pk = request.pk();
   auto hold = co_await LockSettled(std::move(pk));
-  if (!hold.ok()) {
-    const Result<Outcome> refused = hold.status();
-    co_return ReplyOf(refused);
-  }
   versioning::HybridTime time = 0;
-  const auto decided = co_await Decide(*hold, std::move(request), &time);
+  Result<Outcome> decided = Unknown();
+  if (hold.ok()) {
+    decided = co_await Decide(*hold, std::move(request), &time);
+  } else {
+    decided = hold.status();
+  }
   pb::SubmitReply reply = ReplyOf(decided);
   reply.set_time(time);
-  if (hold->key->settled.has_value()) {
+  if (!reply.decided() && KnowsOfNoMajority(partition)) {
+    reply.set_no_majority(true);  // found out meanwhile
+  }
+  if (hold.ok() && hold->key->settled.has_value()) {
     *reply.mutable_state() = ToProto(*hold->key->settled);
   }
   co_return reply;
 }
 
 Task<pb::ReadReply> ReplicatedPrimary::Read(pb::ReadRequest request) {
-  if (KnowsOfNoMajority(request.pk())) {
+  const uint32_t partition = PartitionAt(request.pk());
+  if (KnowsOfNoMajority(partition)) {
     co_return ReadError(NoMajority());
   }
   Bytes pk = request.pk();
   auto hold = co_await LockSettled(std::move(pk));
-  if (!hold.ok()) {
-    co_return ReadError(hold.status());
+  Status failed = hold.status();
+  if (hold.ok()) {
+    auto read = co_await parts_.home->Read(std::move(request));
+    failed = read.status();
+    if (read.ok()) {
+      failed = co_await Confirm(*hold);
+    }
+    if (failed.ok()) {
+      co_return std::move(*read);
+    }
   }
-  auto read = co_await parts_.home->Read(std::move(request));
-  if (!read.ok()) {
-    co_return ReadError(read.status());
-  }
-  const Status confirmed = co_await Confirm(*hold);
-  if (!confirmed.ok()) {
-    co_return ReadError(confirmed);
-  }
-  co_return std::move(*read);
+  pb::ReadReply reply = ReadError(failed);
+  reply.set_no_majority(reply.no_majority() || KnowsOfNoMajority(partition));
+  co_return reply;
 }
 
 Task<void> ReplicatedPrimary::RepairLagging() {
@@ -492,7 +504,7 @@ Task<void> ReplicatedPrimary::RepairLagging() {
       for (const Bytes& pk : answer.ok() ? lagging_.Take(home, kAtOnce) : std::vector<Bytes>()) {
         Bytes copy = pk;
         co_await Repair(std::move(copy));
-        if (!HasReign(PartitionOf(PlaceOf(pk), options_.partition_bits))) {
+        if (!HasReign(PartitionAt(pk))) {
           lagging_.Missed(home, pk);  // it had promised a higher epoch: once more, under a new one
         }
       }
@@ -501,7 +513,7 @@ Task<void> ReplicatedPrimary::RepairLagging() {
 }
 
 Task<void> ReplicatedPrimary::Repair(Bytes pk) {
-  const uint32_t partition = PartitionOf(PlaceOf(pk), options_.partition_bits);
+  const uint32_t partition = PartitionAt(pk);
   if (!HasReign(partition) && parts_.placement->HomesOf(partition).front() != options_.self) {
     co_return;
   }

@@ -95,7 +95,8 @@ class ReplicatedPrimary {
   };
 
   Task<void> RepairLagging();
-  bool KnowsOfNoMajority(ByteView pk);
+  bool KnowsOfNoMajority(uint32_t partition);
+  uint32_t PartitionAt(ByteView pk) const;
   Task<Result<PkState>> MergeHeld(const Hold& hold, Bytes pk, const Branch& branch);
   Task<Result<Hold>> LockSettled(Bytes pk);
   Task<Result<Epoch>> EnsureReign(uint32_t partition);
