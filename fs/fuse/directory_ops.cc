@@ -10,8 +10,8 @@ namespace {
 // Lays directory entries out as the kernel reads them.
 class Listing {
  public:
-  Listing(fuse_req_t req, FuseServer* server, size_t size)
-      : req_(req), server_(server), buffer_(size, '\0') {}
+  Listing(fuse_req_t req, FuseServer* server, Ino directory, size_t size)
+      : req_(req), server_(server), directory_(directory), buffer_(size, '\0') {}
 
   bool Add(const DirEntry& entry) {
     struct stat attr {};
@@ -25,7 +25,7 @@ class Listing {
   bool AddPlus(const DirEntry& entry, const Attr* attr) {
     fuse_entry_param param{};
     if (attr != nullptr) {
-      param = server_->EntryOf(*attr);
+      param = server_->EntryOf(*attr, directory_);
     } else {
       param.attr.st_ino = entry.ref.ino;
       param.attr.st_mode = static_cast<mode_t>(entry.type << 12);
@@ -56,6 +56,7 @@ class Listing {
 
   const fuse_req_t req_;
   FuseServer* const server_;
+  const Ino directory_;
   Bytes buffer_;
   size_t used_ = 0;
   std::vector<Ino> looked_up_;
@@ -63,7 +64,7 @@ class Listing {
 
 Task<void> Read(Request request, FuseServer* server, Ino ino, uint64_t handle, uint64_t cookie,
                 size_t size, bool plus) {
-  Listing listing(request.raw(), server, size);
+  Listing listing(request.raw(), server, ino, size);
   DirSink sink = [&listing, plus](const DirEntry& entry, const Attr* attr) {
     return plus ? listing.AddPlus(entry, attr) : listing.Add(entry);
   };

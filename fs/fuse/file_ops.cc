@@ -31,7 +31,7 @@ Task<void> Create(Request request, FuseServer* server, Ino parent, Bytes name, u
   const Ino ino = reply->attr.ino;
   file.fh = reply->open.handle;
   file.keep_cache = reply->open.keep_cache;
-  if (request.Create(server->EntryOf(reply->attr), file) != 0) {
+  if (request.Create(server->EntryOf(reply->attr, parent), file) != 0) {
     (void)co_await server->vfs().Release(ino, reply->open.handle);
     server->vfs().Forget(ino, 1);
   }

@@ -8,12 +8,12 @@
 
 namespace kvfs::fs {
 
-fuse_entry_param FuseServer::EntryOf(const Attr& attr) const {
+fuse_entry_param FuseServer::EntryOf(const Attr& attr, Ino parent) const {
   fuse_entry_param entry{};
   entry.ino = attr.ino;
   entry.attr = ToStat(attr);
   entry.attr_timeout = AttrSeconds(attr);
-  entry.entry_timeout = options_.entry_seconds;
+  entry.entry_timeout = vfs_->MayKeepNames(parent) ? options_.entry_seconds : 0;
   return entry;
 }
 

@@ -42,7 +42,8 @@ class FuseServer {
   // published, for it is not told of that. Of those it keeps it knows itself when a write makes
   // them old.
   double AttrSeconds(const Attr& attr) const { return attr.is_settled ? options_.attr_seconds : 0; }
-  fuse_entry_param EntryOf(const Attr& attr) const;
+  // As a name in the directory `parent`.
+  fuse_entry_param EntryOf(const Attr& attr, Ino parent) const;
   fuse_entry_param NegativeEntry() const;
 
  private:

@@ -5,23 +5,24 @@
 namespace kvfs::fs {
 namespace {
 
-void ReplyEntry(Request request, FuseServer* server, const FsResult<NodeReply>& node) {
+void ReplyEntry(Request request, FuseServer* server, Ino parent, const FsResult<NodeReply>& node) {
   if (!node.ok()) {
     request.Error(node.error());
     return;
   }
-  if (request.Entry(server->EntryOf(node->attr)) != 0) {
+  if (request.Entry(server->EntryOf(node->attr, parent)) != 0) {
     server->vfs().Forget(node->attr.ino, 1);
   }
 }
 
 Task<void> Lookup(Request request, FuseServer* server, Ino parent, Bytes name) {
   FsResult<NodeReply> node = co_await server->vfs().Lookup(parent, std::move(name));
-  if (!node.ok() && node.error() == Errno(ENOENT) && server->options().negative_seconds > 0) {
+  if (!node.ok() && node.error() == Errno(ENOENT) && server->options().negative_seconds > 0 &&
+      server->vfs().MayKeepNames(parent)) {
     request.Entry(server->NegativeEntry());
     co_return;
   }
-  ReplyEntry(std::move(request), server, node);
+  ReplyEntry(std::move(request), server, parent, node);
 }
 
 void OnLookup(fuse_req_t req, fuse_ino_t parent, const char* name) {
@@ -49,7 +50,7 @@ Task<void> MakeNode(Request request, FuseServer* server, Ino parent, Bytes name,
                     uint64_t rdev) {
   FsResult<NodeReply> node =
       co_await server->vfs().MakeNode(parent, std::move(name), mode, rdev, request.who());
-  ReplyEntry(std::move(request), server, node);
+  ReplyEntry(std::move(request), server, parent, node);
 }
 
 void OnMakeNode(fuse_req_t req, fuse_ino_t parent, const char* name, mode_t mode, dev_t rdev) {
@@ -61,7 +62,7 @@ Task<void> MakeDirectory(Request request, FuseServer* server, Ino parent, Bytes 
                          uint32_t mode) {
   FsResult<NodeReply> node =
       co_await server->vfs().MakeDirectory(parent, std::move(name), mode, request.who());
-  ReplyEntry(std::move(request), server, node);
+  ReplyEntry(std::move(request), server, parent, node);
 }
 
 void OnMakeDirectory(fuse_req_t req, fuse_ino_t parent, const char* name, mode_t mode) {
@@ -72,7 +73,7 @@ void OnMakeDirectory(fuse_req_t req, fuse_ino_t parent, const char* name, mode_t
 Task<void> MakeSymlink(Request request, FuseServer* server, Ino parent, Bytes name, Bytes target) {
   FsResult<NodeReply> node =
       co_await server->vfs().MakeSymlink(parent, std::move(name), std::move(target), request.who());
-  ReplyEntry(std::move(request), server, node);
+  ReplyEntry(std::move(request), server, parent, node);
 }
 
 void OnSymlink(fuse_req_t req, const char* target, fuse_ino_t parent, const char* name) {
@@ -82,7 +83,7 @@ void OnSymlink(fuse_req_t req, const char* target, fuse_ino_t parent, const char
 
 Task<void> Link(Request request, FuseServer* server, Ino ino, Ino parent, Bytes name) {
   FsResult<NodeReply> node = co_await server->vfs().Link(ino, parent, std::move(name));
-  ReplyEntry(std::move(request), server, node);
+  ReplyEntry(std::move(request), server, parent, node);
 }
 
 void OnLink(fuse_req_t req, fuse_ino_t ino, fuse_ino_t parent, const char* name) {

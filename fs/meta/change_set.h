@@ -42,6 +42,9 @@ class ChangeSet {
   // An entry of the directory changed at `now`.
   void TouchDirectory(Ino home, TimeSpec now, client::HybridTime set_at);
 
+  // Whether the directory's partition key does without a majority.
+  void SetStrong(Ino home, bool strong) { commit_.txns[On(home)].set_strong = strong; }
+
   // It is to be taken on a full disk, because it frees space.
   void AllowReserve() { commit_.may_use_reserve = true; }
 

@@ -161,6 +161,11 @@ MergedInode MergeInode(std::vector<RecordVersion> records, std::vector<ContentVe
     JoinTime(record.mutable_mtime(), other.mtime());
     JoinTime(record.mutable_ctime(), other.ctime());
     record.set_gc_gen(std::max(record.gc_gen(), other.gc_gen()));
+    record.set_content_conflicts(std::max(record.content_conflicts(), other.content_conflicts()));
+    if (other.mode_epoch() > record.mode_epoch()) {  // only a majority has set it
+      record.set_mode_epoch(other.mode_epoch());
+      record.set_consistency(other.consistency());
+    }
     if (merged.is_deleted) {
       record.set_orphan_due_millis(std::max(record.orphan_due_millis(), other.orphan_due_millis()));
     }
@@ -195,16 +200,21 @@ MergedInode MergeInode(std::vector<RecordVersion> records, std::vector<ContentVe
   if (!merged.inline_content.has_value() && !contents.empty() && record.content().is_chunked()) {
     merged.inline_content = ContentMark(record);
   }
+  bool is_conflict = false;
   for (size_t i = 1; i < candidates.size() && !merged.is_deleted; ++i) {
     const Candidate& other = candidates[i];
     const bool is_known =
         std::any_of(candidates.begin(), candidates.begin() + static_cast<std::ptrdiff_t>(i),
                     [&](const Candidate& earlier) { return earlier.IsSame(other); });
+    is_conflict |= !is_known;
     if (!is_known && other.record->size() > 0) {
       merged.lost.push_back({.stamp = other.stamp,
                              .record = *other.record,
                              .inline_content = other.inline_content.value_or(Bytes())});
     }
+  }
+  if (is_conflict) {  // whoever goes on writing one of the versions finds out
+    record.set_content_conflicts(record.content_conflicts() + 1);
   }
   return merged;
 }

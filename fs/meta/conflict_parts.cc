@@ -197,4 +197,60 @@ Task<Errno> ConflictResolver::PutCopy(InodeRef original, const LostContent* lost
   co_return 0;
 }
 
+Task<FsResult<InodeRef>> ConflictResolver::CopyOf(InodeRef original, LostContent lost) {
+  const InodeRef copy{.ino = CopyIno(original.ino, lost.stamp.dot), .home = original.home};
+  const Errno made = co_await RetryOnConflict([&] { return TryCopyOf(original, copy, &lost); });
+  if (!made.ok()) {
+    co_return made;
+  }
+  co_return copy;
+}
+
+Task<Errno> ConflictResolver::TryCopyOf(InodeRef original, InodeRef copy, const LostContent* lost) {
+  const auto there = co_await LoadInode(client_, copy);
+  if (there.ok() || there.error() != Errno(ENOENT)) {
+    co_return there.ok() ? Errno() : there.error();
+  }
+  auto kept = co_await LoadInode(client_, original);
+  if (!kept.ok()) {
+    co_return kept.error();
+  }
+  auto items = co_await ReadFile(original);
+  if (!items.ok()) {
+    co_return items.error();
+  }
+  Place beside;
+  if (kept->record.has_sole_link()) {
+    beside.link = kept->record.sole_link();
+  } else if (!items->links.empty()) {
+    auto link = DecodeLink(items->links.front().value());
+    if (!link.ok()) {
+      co_return ToErrno(link.error());
+    }
+    beside.link = std::move(*link);
+  } else {
+    co_return ESTALE;  // it has no name any more
+  }
+  std::vector<std::pair<Bytes, Bytes>> xattrs;
+  for (const client::Item& item : items->xattrs) {
+    if (const auto name = keys::ParseXattrName(item.ck)) {
+      xattrs.emplace_back(Bytes(*name), item.value());
+    }
+  }
+  MergedInode merged;
+  merged.record = std::move(kept->record);
+  pb::ConflictNote note;
+  note.set_kind(pb::ConflictNote::CONTENT);
+  note.set_ino(original.ino);
+  note.set_home(original.home);
+  ChangeSet changes;
+  const Errno put = co_await PutCopy(original, lost, &merged, &xattrs, &beside, &note, &changes);
+  if (!put.ok()) {
+    co_return put;
+  }
+  AddNote(std::move(note), &changes);
+  const Errno done = co_await changes.Commit(client_);
+  co_return done;
+}
+
 }  // namespace kvfs::fs

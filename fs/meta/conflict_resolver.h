@@ -43,6 +43,7 @@ class ConflictResolver final : public ConflictHandler {
 
   Task<Errno> ResolveInode(InodeRef ref) override;
   Task<Errno> ResolveEntry(Ino directory, Bytes ck) override;
+  Task<FsResult<InodeRef>> CopyOf(InodeRef original, LostContent lost) override;
 
   // Items of one directory's pk. False: something is to be looked at again later.
   using Hints = std::vector<pb::SettleWork::Hint>;
@@ -98,6 +99,7 @@ class ConflictResolver final : public ConflictHandler {
                 ChangeSet* changes);
   void MergeXattrs(InodeRef ref, const FileItems& items, bool drop_capability, pb::Inode* record,
                    std::vector<std::pair<Bytes, Bytes>>* values, ChangeSet* changes);
+  Task<Errno> TryCopyOf(InodeRef original, InodeRef copy, const LostContent* lost);
   Task<Errno> PutCopy(InodeRef original, const LostContent* lost, const MergedInode* merged,
                       const std::vector<std::pair<Bytes, Bytes>>* xattrs, const Place* beside,
                       pb::ConflictNote* note, ChangeSet* changes);

@@ -79,6 +79,11 @@ Bytes EncodeInode(const pb::Inode& record) {
 Bytes EncodeDentry(const pb::Dentry& entry) { return Encode(entry); }
 Bytes EncodeTimes(const pb::DirectoryTimes& times) { return Encode(times); }
 Bytes EncodeLink(const pb::Link& link) { return Encode(link); }
+bool IsStrong(const pb::Inode& record) { return record.consistency() != 0; }
+void MakeStrong(pb::Inode* record, bool strong) {
+  record->set_consistency(strong ? 1 : 0);
+  record->set_mode_epoch(record->mode_epoch() + 1);
+}
 bool RecordFits(const pb::Inode& record) { return record.ByteSizeLong() <= kMaxRecordBytes; }
 
 Task<Result<std::vector<std::optional<client::Item>>>> GetItems(client::Client* client,
@@ -209,6 +214,7 @@ Attr AttrOf(const pb::Inode& record) {
   attr.ctime = GetTime(record.ctime());
   attr.btime = GetTime(record.btime());
   if (S_ISDIR(record.mode())) {
+    attr.is_strong = IsStrong(record);
     attr.nlink = static_cast<uint32_t>(2 + record.subdirectories());
     attr.size = kDirectoryBytes;
     attr.blocks_512 = kDirectoryBytes / 512;

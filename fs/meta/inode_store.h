@@ -29,6 +29,10 @@ Bytes EncodeTimes(const pb::DirectoryTimes& times);
 Bytes EncodeLink(const pb::Link& link);
 bool RecordFits(const pb::Inode& record);
 
+// Of a directory: whether it waits for a majority.
+bool IsStrong(const pb::Inode& record);
+void MakeStrong(pb::Inode* record, bool strong);
+
 struct LoadedInode {
   InodeRef ref;
   pb::Inode record;           // a directory's mtime and ctime are joined with its `times` item

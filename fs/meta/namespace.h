@@ -60,6 +60,8 @@ struct NamespaceOptions {
   bool is_shared = false;
 };
 
+struct LostContent;  // conflict.h
+
 // Writes down what becomes of items with several siblings (conflict_resolver.h).
 class ConflictHandler {
  public:
@@ -67,6 +69,8 @@ class ConflictHandler {
 
   virtual Task<Errno> ResolveInode(InodeRef ref) = 0;
   virtual Task<Errno> ResolveEntry(Ino directory, Bytes ck) = 0;
+  // The conflict copy of a version of a file's content that did not win; made if there is none.
+  virtual Task<FsResult<InodeRef>> CopyOf(InodeRef original, LostContent lost) = 0;
 };
 
 struct RenameOutcome {
@@ -233,7 +237,11 @@ class Namespace {
   Task<FsResult<std::vector<Bytes>>> XattrNames(Ino home, Ino ino, Bytes prefix, size_t limit);
   // Whether the inode has an xattr of this kind beside `name`.
   Task<FsResult<bool>> HasOtherXattr(const LoadedInode* inode, XattrBit bit, Bytes name);
+  // Of `user.kvfs.*`.
   Task<FsResult<Bytes>> GetOwnXattr(InodeRef ref, Bytes name);
+  // ETIMEDOUT: not every home of the directory can be told.
+  Task<Errno> SetConsistency(InodeRef ref, bool strong);
+  Task<Errno> TrySetConsistency(InodeRef ref, bool strong);
   Task<FsResult<std::optional<Bytes>>> ReadXattr(const LoadedInode* inode, Bytes name);
   // After chmod: the access ACL says what the mode says.
   Task<Errno> ChmodAcl(const LoadedInode* inode, ChangeSet* changes);

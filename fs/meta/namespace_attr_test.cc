@@ -200,6 +200,26 @@ TEST_F(NamespaceAttrTest, XattrsAreSetReadListedRemoved) {
   EXPECT_EQ(List("/f"), (std::vector<Bytes>{"security.selinux", "trusted.t"}));
 }
 
+TEST_F(NamespaceAttrTest, DirectoriesAreStrongOrAvailableAndHandItDown) {
+  const Bytes name = "user.kvfs.consistency";
+  ASSERT_TRUE(tree.Dir("/d").ok());
+  EXPECT_EQ(Get("/d", name), "available");
+  EXPECT_EQ(Set("/d", name, "eventual"), EINVAL);
+  EXPECT_EQ(Set("/d", name, "strong", true), EEXIST);
+  EXPECT_EQ(Set("/d", name, "strong"), 0);
+  EXPECT_EQ(Get("/d", name), "strong");
+  EXPECT_EQ(List("/d"), std::vector<Bytes>());
+  ASSERT_TRUE(tree.Dir("/d/inner").ok());
+  EXPECT_EQ(Get("/d/inner", name), "strong");
+  EXPECT_EQ(Set("/d", name, "available", false, true), 0);
+  EXPECT_EQ(Get("/d", name), "available");
+  EXPECT_EQ(Get("/d/inner", name), "strong");
+  EXPECT_EQ(Remove("/d/inner", name), 0);
+  EXPECT_EQ(Get("/d/inner", name), "available");
+  ASSERT_TRUE(tree.Dir("/d/later").ok());
+  EXPECT_EQ(Get("/d/later", name), "available");
+}
+
 TEST_F(NamespaceAttrTest, XattrsHaveLimits) {
   ASSERT_TRUE(tree.File("/f").ok());
   ASSERT_TRUE(tree.Symlink("x", "/s").ok());
@@ -215,6 +235,7 @@ TEST_F(NamespaceAttrTest, XattrsHaveLimits) {
   EXPECT_EQ(Set("/f", "user.kvfs.consistency", "v"), EPERM);
   EXPECT_EQ(Remove("/f", "user.kvfs.consistency"), EPERM);
   EXPECT_EQ(Get("/f", "user.kvfs.consistency"), no_data);
+  EXPECT_EQ(Set("/f", "user.kvfs.other", "v"), EPERM);
   int set = 0;
   int error = 0;
   while (error == 0 && set < 1000) {

@@ -110,6 +110,9 @@ Task<FsResult<NodeInfo>> Namespace::TryMake(InodeRef dir, Bytes name, NewInode w
     parent->record.set_subdirectories(parent->record.subdirectories() + 1);
     changes.Update(*parent);
     changes.Put(child.ref.home, keys::Alive(), {});
+    if (IsStrong(child.record)) {
+      changes.SetStrong(child.ref.home, true);
+    }
     // From the start, so that the first entry is a change of something that rmdir erases: then a
     // merge sees that one side has filled what the other has removed.
     changes.TouchDirectory(child.ref.home, moment.now, moment.set_at);
@@ -125,6 +128,9 @@ Task<Errno> Namespace::Inherit(const LoadedInode* parent, Credentials who, Loade
                                ChangeSet* changes) {
   uint32_t mode = child->record.mode();
   const bool is_directory = S_ISDIR(mode);
+  if (is_directory && IsStrong(parent->record)) {
+    MakeStrong(&child->record, true);
+  }
   child->record.set_uid(who.uid);
   child->record.set_gid(who.gid);
   if ((parent->record.mode() & S_ISGID) != 0) {

@@ -12,6 +12,9 @@
 namespace kvfs::fs {
 namespace {
 
+constexpr ByteView kStrongText = "strong";
+constexpr ByteView kAvailableText = "available";
+
 bool IsAcl(XattrBit bit) { return bit == kXattrAclAccess || bit == kXattrAclDefault; }
 
 uint32_t ListedBytes(ByteView name) { return static_cast<uint32_t>(name.size() + 1); }
@@ -58,17 +61,60 @@ Task<FsResult<Bytes>> Namespace::GetXattr(InodeRef ref, Bytes name) {
 }
 
 Task<FsResult<Bytes>> Namespace::GetOwnXattr(InodeRef ref, Bytes name) {
-  if (name != kConflictName) {
+  if (name != kConflictName && name != kConsistencyName) {
     co_return Errno(ENODATA);
   }
   auto inode = co_await Load(ref);
   if (!inode.ok()) {
     co_return inode.error();
   }
+  if (name == kConsistencyName) {
+    if (!S_ISDIR(inode->record.mode())) {
+      co_return Errno(ENODATA);
+    }
+    co_return Bytes(IsStrong(inode->record) ? kStrongText : kAvailableText);
+  }
   if (!inode->record.has_conflict()) {
     co_return Errno(ENODATA);
   }
   co_return DescribeOrigin(inode->record.conflict());
+}
+
+Task<Errno> Namespace::SetConsistency(InodeRef ref, bool strong) {
+  // A home that does not know that the directory is strong would go on without a majority. So all
+  // have to be there before anything is changed, and to hold it afterwards.
+  const Bytes pk = keys::DirectoryPk(ref.home);
+  if (strong) {
+    const auto whole = co_await client_->IsWhole(pk);
+    if (!whole.ok() || !*whole) {
+      co_return whole.ok() ? Errno(ETIMEDOUT) : ToErrno(whole.status());
+    }
+  }
+  const Errno set = co_await RetryOnConflict([&] { return TrySetConsistency(ref, strong); });
+  if (!set.ok() || !strong) {
+    co_return set;
+  }
+  const auto whole = co_await client_->IsWhole(pk);
+  if (!whole.ok() || !*whole) {
+    co_return whole.ok() ? Errno(ETIMEDOUT) : ToErrno(whole.status());
+  }
+  co_return 0;
+}
+
+Task<Errno> Namespace::TrySetConsistency(InodeRef ref, bool strong) {
+  auto inode = co_await Load(ref);
+  if (!inode.ok()) {
+    co_return inode.error();
+  }
+  pb::Inode& record = inode->record;
+  const Moment moment = Now();
+  MakeStrong(&record, strong);
+  SetTime(record.mutable_ctime(), moment.now, moment.set_at);
+  ChangeSet changes;
+  changes.Update(*inode);
+  changes.SetStrong(ref.home, strong);
+  const Errno done = co_await changes.Commit(client_);
+  co_return done;
 }
 
 Task<FsResult<std::vector<Bytes>>> Namespace::XattrNames(Ino home, Ino ino, Bytes prefix,
@@ -131,6 +177,16 @@ Task<FsResult<bool>> Namespace::HasOtherXattr(const LoadedInode* inode, XattrBit
 
 Task<Errno> Namespace::SetXattr(InodeRef ref, Bytes name, Bytes value, bool create, bool replace,
                                 bool kill_sgid) {
+  if (name == kConsistencyName && ref.ino == ref.home) {
+    if (value != kStrongText && value != kAvailableText) {
+      co_return EINVAL;
+    }
+    if (create) {
+      co_return EEXIST;  // every directory has it
+    }
+    const Errno done = co_await SetConsistency(ref, value == kStrongText);
+    co_return done;
+  }
   if (IsReservedXattr(name)) {
     co_return EPERM;
   }
@@ -238,6 +294,10 @@ Task<Errno> Namespace::TrySetAcl(LoadedInode* inode, XattrBit bit, Bytes value, 
 }
 
 Task<Errno> Namespace::RemoveXattr(InodeRef ref, Bytes name) {
+  if (name == kConsistencyName && ref.ino == ref.home) {
+    const Errno done = co_await SetConsistency(ref, false);
+    co_return done;
+  }
   if (IsReservedXattr(name)) {
     co_return EPERM;
   }

@@ -45,8 +45,10 @@ struct Attr {
   uint64_t size = 0;
   uint64_t blocks_512 = 0;  // allocated, in units of 512 bytes
   TimeSpec atime, mtime, ctime, btime;
+  bool is_strong = false;  // of a directory
   // False: bytes of the file are still buffered, and publishing them may change its blocks and
-  // times. Whoever is told must not keep it.
+  // times; or it may change elsewhere, and that must be seen at once. Whoever is told must not keep
+  // it.
   bool is_settled = true;
 };
 

@@ -24,6 +24,8 @@ inline constexpr ByteView kCapabilityName = "security.capability";
 
 // Answered by the filesystem: where a conflict copy comes from.
 inline constexpr ByteView kConflictName = "user.kvfs.conflict";
+// Of directories: whether they wait for a majority (doc/consistency.md).
+inline constexpr ByteView kConsistencyName = "user.kvfs.consistency";
 
 inline constexpr uint32_t kMaxXattrNameBytes = 255;
 inline constexpr uint32_t kMaxXattrValueBytes = 65536;

@@ -30,6 +30,7 @@ Task<Errno> FileManagerImpl::ChangeContent(FileState* state, ContentChange chang
   PublishOptions options;
   options.mtime = Now();
   options.may_use_reserve = frees_space;
+  options.of_writer = true;
   std::function<void()> note = [state, mtime = *options.mtime] { state->last_write = mtime; };
   Errno changed = co_await publisher_.Publish(state, &change, options, note);
   while (changed.ok()) {

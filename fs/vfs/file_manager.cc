@@ -32,7 +32,7 @@ FileManagerImpl::FileManagerImpl(const FileManagerOptions& options, client::Clie
       reader_(client, &chunks_),
       planner_(client, env.random, env.scheduler, &chunks_, &reader_, options.fold_blocks,
                options.unfolded_bytes),
-      publisher_(client, env.clock, &planner_, &chunks_, options.fold_after_micros,
+      publisher_(client, env.clock, env.scheduler, &planner_, &chunks_, options.fold_after_micros,
                  options.is_shared),
       keeper_(client, &chunks_),
       files_(env.scheduler),
@@ -62,6 +62,9 @@ Task<FsResult<FileHandle>> FileManagerImpl::Open(InodeRef ref) {
   if (pin->gone) {
     co_return Errno(ESTALE);
   }
+  if (pin->handles.empty() && pin->dirty.empty()) {
+    pin->ForgetWriting();
+  }
   pin->handles.emplace(handle, pin->error_sequence);
   pin.Again().Leave();
   open_handles_.fetch_add(1, std::memory_order_relaxed);
@@ -77,6 +80,9 @@ Task<Errno> FileManagerImpl::Release(InodeRef ref, FileHandle handle) {
   std::lock_guard lock(pin->mutex);
   if (pin->handles.erase(handle) == 0) {
     co_return Errno(EBADF);
+  }
+  if (pin->handles.empty() && pin->dirty.empty()) {
+    pin->ForgetWriting();
   }
   handles_pin = files_.Adopt(pin.get());
   open_handles_.fetch_sub(1, std::memory_order_relaxed);

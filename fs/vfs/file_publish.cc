@@ -29,6 +29,7 @@ Task<Errno> FileManagerImpl::PublishOldestLocked(FileState* state, bool sync) {
   PublishOptions options;
   options.mtime = generation->mtime;
   options.sync = sync;
+  options.of_writer = true;
   std::function<void()> pop = [this, state] {
     files_.dirty_bytes.fetch_sub(static_cast<int64_t>(state->dirty.front()->buffer.memory_bytes()),
                                  std::memory_order_relaxed);

@@ -14,9 +14,11 @@
 #include <map>
 #include <memory>
 #include <mutex>
+#include <optional>
 
 #include "fs/chunk/content.h"
 #include "fs/chunk/overlay.h"
+#include "fs/meta/conflict.h"
 #include "fs/meta/inode_store.h"
 #include "fs/vfs/file_manager.h"
 #include "fs/vfs/write_buffer.h"
@@ -58,6 +60,13 @@ struct FileState {
     ++error_sequence;
   }
 
+  // REQUIRES: mutex held. Whoever opens it now goes on from what it is.
+  void ForgetWriting() {
+    written_here = false;
+    lost.reset();
+    copy.reset();
+  }
+
   const InodeRef ref;
   env::AsyncMutex ops;
   env::AsyncMutex publishing;
@@ -73,6 +82,12 @@ struct FileState {
   // Counts the changes by others, and up to which of them the kernel holds no pages from before.
   uint64_t foreign_changes = 0;
   uint64_t pages_since = 0;
+
+  // The content was published here while `handles` had it open. If it has lost a conflict since,
+  // this is it, and they go on writing its copy.
+  bool written_here = false;
+  std::optional<LostContent> lost;
+  std::shared_ptr<FileState> copy;  // once it is known
 
   std::deque<std::shared_ptr<Generation>> dirty;  // oldest first
   uint64_t dirty_end = 0;                         // just after the last byte of all of them

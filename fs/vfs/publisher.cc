@@ -99,10 +99,23 @@ Task<Errno> Publisher::TryReload(FileState* state, Freshness freshness) {
     }
   }
   std::lock_guard lock(state->mutex);
+  if (!is_same && inode->record.content_conflicts() > state->inode.record.content_conflicts() &&
+      state->loaded && (state->written_here || !state->dirty.empty()) && !state->lost.has_value()) {
+    const bool has_won =
+        *state->content == *content && !content->chunked && *state->inline_bytes == *inline_bytes;
+    if (!has_won) {
+      const client::Dot dot{state->inode.version.high, state->inode.version.low};
+      state->lost = LostContent{
+          .stamp = {.time = client_->Now(), .dot = dot},
+          .record = state->inode.record,
+          .inline_content = state->inline_bytes != nullptr ? *state->inline_bytes : Bytes()};
+    }
+  }
   state->inode = std::move(*inode);
   if (!is_same) {
     state->content = std::make_shared<const Content>(std::move(*content));
     state->inline_bytes = std::move(inline_bytes);
+    state->written_here = false;
     state->overlay.Forget();
     ++state->sequence;
     state->foreign_changes += state->loaded ? 1 : 0;
@@ -119,6 +132,22 @@ client::WorkKey Publisher::FoldWork(InodeRef ref) const {
 Task<Errno> Publisher::Publish(FileState* state, const ContentChange* change,
                                PublishOptions options, std::function<void()> published) {
   for (int attempt = 0; attempt < kMaxAttempts; ++attempt) {
+    if (options.of_writer) {
+      auto copy = co_await CopyFor(state);
+      if (!copy.ok()) {
+        co_return copy.error();
+      }
+      if (*copy != nullptr) {
+        auto guard = co_await (*copy)->publishing.Lock();
+        std::function<void()> under_both = [state, &published] {
+          std::lock_guard lock(state->mutex);
+          published();
+        };
+        options.of_writer = false;
+        const Errno done = co_await Publish(copy->get(), change, options, under_both);
+        co_return done;
+      }
+    }
     Snapshot base;
     {
       std::lock_guard lock(state->mutex);
@@ -147,6 +176,29 @@ Task<Errno> Publisher::Publish(FileState* state, const ContentChange* change,
     co_return done;
   }
   co_return Errno(EIO);
+}
+
+Task<FsResult<std::shared_ptr<FileState>>> Publisher::CopyFor(FileState* state) {
+  LostContent lost;
+  {
+    std::lock_guard lock(state->mutex);
+    if (!state->lost.has_value() || state->copy != nullptr || conflicts_ == nullptr) {
+      co_return state->copy;
+    }
+    lost = *state->lost;
+  }
+  auto ref = co_await conflicts_->CopyOf(state->ref, std::move(lost));
+  if (!ref.ok()) {
+    co_return ref.error();
+  }
+  const auto copy = std::make_shared<FileState>(*ref, scheduler_);
+  const Errno loaded = co_await Load(copy.get());
+  if (!loaded.ok()) {
+    co_return loaded;
+  }
+  std::lock_guard lock(state->mutex);
+  state->copy = copy;
+  co_return copy;
 }
 
 // EAGAIN: the content has changed, and has been loaded: plan again.
@@ -217,6 +269,7 @@ Task<Errno> Publisher::Commit(FileState* state, ContentPlan* plan, const Publish
 
 void Publisher::Take(FileState* state, LoadedInode inode, ContentPlan* plan) {
   const bool is_changed = !(*state->content == plan->content) || !plan->blocks.empty();
+  state->written_here = true;
   state->inode = std::move(inode);
   if (!is_changed && plan->inline_bytes == state->inline_bytes) {
     return;

@@ -14,16 +14,20 @@ struct PublishOptions {
   std::optional<TimeSpec> mtime;  // and ctime
   bool sync = false;
   bool may_use_reserve = false;
+  // Of somebody who has the file open: where the version that he has written has lost a conflict,
+  // it goes to the copy of that version, so that no file is a mixture.
+  bool of_writer = false;
 };
 
 class Publisher {
  public:
   // An overlay is folded when it has lain idle for `fold_after_micros`. `is_shared` as in
   // FileManagerOptions.
-  Publisher(client::Client* client, env::Clock* clock, ContentPlanner* planner, ChunkReader* chunks,
-            int64_t fold_after_micros, bool is_shared)
+  Publisher(client::Client* client, env::Clock* clock, env::Scheduler* scheduler,
+            ContentPlanner* planner, ChunkReader* chunks, int64_t fold_after_micros, bool is_shared)
       : client_(client),
         clock_(clock),
+        scheduler_(scheduler),
         planner_(planner),
         chunks_(chunks),
         fold_after_micros_(fold_after_micros),
@@ -46,12 +50,15 @@ class Publisher {
  private:
   // kRetry: it changed meanwhile.
   Task<Errno> TryReload(FileState* state, Freshness freshness);
+  // Where the writers of the file go on: null: in the file itself.
+  Task<FsResult<std::shared_ptr<FileState>>> CopyFor(FileState* state);
   Task<Errno> Commit(FileState* state, ContentPlan* plan, const PublishOptions* options,
                      const std::function<void()>* published);
   void Take(FileState* state, LoadedInode inode, ContentPlan* plan);
 
   client::Client* const client_;
   env::Clock* const clock_;
+  env::Scheduler* const scheduler_;
   ContentPlanner* const planner_;
   ChunkReader* const chunks_;
   const int64_t fold_after_micros_;

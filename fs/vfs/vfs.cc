@@ -53,10 +53,13 @@ Task<Errno> VfsImpl::Start(Credentials owner) {
     client_->SetChangeListener(
         [this](const std::vector<client::Change>& changes) { OnChanges(changes); });
     lock_renewer_.Start();
+    background_.Post(env::Priority::kForeground, [this] { return TakeNumbers(); });
   }
   worker_.Start();
   co_return 0;
 }
+
+Task<void> VfsImpl::TakeNumbers() { (void)(co_await namespace_.AllocateInode()).ok(); }
 
 Task<Errno> VfsImpl::Stop() {
   if (options_.is_shared) {
@@ -128,12 +131,20 @@ NodeReply VfsImpl::Tell(const NodeInfo& node, uint64_t released_before) {
 }
 
 void VfsImpl::OverlayBuffered(Attr* attr, uint64_t released_before) const {
+  if (options_.is_shared) {
+    strong_.Note(*attr);
+  }
   files_->Overlay(attr, released_before);
   atimes_.Overlay(attr);
+  const auto ref = inodes_.Find(attr->ino);
+  if (ref.has_value() && strong_.Has(ref->home)) {
+    attr->is_settled = false;
+  }
 }
 
 void VfsImpl::Forget(Ino ino, uint64_t count) {
   if (inodes_.Forget(ino, count)) {
+    strong_.Remove(ino);
     ReclaimIfDue(ino);
   }
 }

@@ -82,6 +82,8 @@ class Vfs {
 
   virtual Task<FsResult<NodeReply>> Lookup(Ino parent, Bytes name) = 0;
   virtual void Forget(Ino ino, uint64_t count) = 0;
+  // Whether the kernel may keep names that it was told of the directory, and that there are none.
+  virtual bool MayKeepNames(Ino directory) const = 0;
   virtual Task<FsResult<Attr>> GetAttr(Ino ino) = 0;
   virtual Task<FsResult<Attr>> SetAttr(Ino ino, SetAttrRequest request, Credentials who) = 0;
   virtual Task<FsResult<Bytes>> ReadLink(Ino ino) = 0;

@@ -115,9 +115,13 @@ Task<Errno> VfsImpl::SetXattr(Ino ino, Bytes name, Bytes value, int flags, bool 
   if (!ref.ok()) {
     co_return ref.error();
   }
+  const bool is_consistency = name == kConsistencyName;
   const Errno done = co_await namespace_.SetXattr(*ref, std::move(name), std::move(value),
                                                   (flags & XATTR_CREATE) != 0,
                                                   (flags & XATTR_REPLACE) != 0, kill_sgid);
+  if (done.ok() && is_consistency) {
+    (void)co_await GetAttr(ino);  // from now on the kernel keeps its names, or does not
+  }
   co_return done;
 }
 

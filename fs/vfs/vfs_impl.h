@@ -16,6 +16,7 @@
 #include "fs/vfs/inode_table.h"
 #include "fs/vfs/open_set.h"
 #include "fs/vfs/periodic.h"
+#include "fs/vfs/strong_set.h"
 #include "fs/vfs/vfs.h"
 
 namespace kvfs::fs {
@@ -29,6 +30,7 @@ class VfsImpl final : public Vfs {
 
   Task<FsResult<NodeReply>> Lookup(Ino parent, Bytes name) override;
   void Forget(Ino ino, uint64_t count) override;
+  bool MayKeepNames(Ino directory) const override { return !strong_.Has(directory); }
   Task<FsResult<Attr>> GetAttr(Ino ino) override;
   Task<FsResult<Attr>> SetAttr(Ino ino, SetAttrRequest request, Credentials who) override;
   Task<FsResult<Bytes>> ReadLink(Ino ino) override;
@@ -116,6 +118,8 @@ class VfsImpl final : public Vfs {
   Task<void> DropLocksOf(OpenFile* file);
   Task<void> RenewLocks();
 
+  // Numbers for new files are had from a majority only: some are, before the network breaks.
+  Task<void> TakeNumbers();
   // The periodic job: the work index, and access times.
   Task<void> RunWork();
   Task<void> WriteAtimes();
@@ -125,6 +129,7 @@ class VfsImpl final : public Vfs {
   const env::Env env_;
   const std::unique_ptr<FileManager> files_;
   InodeTable inodes_;
+  mutable StrongSet strong_;  // empty unless it is shared
   OpenSet open_set_;
   Namespace namespace_;
   ConflictResolver conflicts_;
