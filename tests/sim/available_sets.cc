@@ -11,12 +11,13 @@ using replication::ReadLevel;
 using replication::Txn;
 using replication::Write;
 
+namespace {
+constexpr size_t kLookedAtAtOnce = 500;  // elements
+}  // namespace
+
 Task<void> AvailableSets::Step(int client, int number) {
   const std::string pk = Pks()[Uniform(random(), 2)];
-  std::vector<Bytes> all;
-  for (const auto& [ck, element] : sets_[pk]) {
-    all.push_back(ck);
-  }
+  const std::vector<Bytes>& all = names_[pk];
   if (all.empty() || Happens(random(), 0.5)) {
     co_await Change(client, number, pk, "e" + std::to_string(client) + "-" + std::to_string(number),
                     true);
@@ -34,6 +35,9 @@ Task<void> AvailableSets::Step(int client, int number) {
 Task<void> AvailableSets::Change(int client, int number, std::string pk, std::string ck, bool add) {
   // While it is under way it may have happened.
   Element& element = sets_[pk][ck];
+  if (add) {
+    names_[pk].push_back(ck);
+  }
   element.perhaps_added |= add;
   element.perhaps_removed += add ? 0 : 1;
   Txn txn;
@@ -82,21 +86,24 @@ Task<std::optional<std::vector<bool>>> AvailableSets::Look(int client, std::stri
 
 Task<std::string> AvailableSets::Check() {
   for (const std::string& pk : Pks()) {
-    std::vector<Bytes> all;
-    for (const auto& [ck, element] : sets_[pk]) {
-      all.push_back(ck);
-    }
-    const auto there = co_await Look(0, pk, all, 30 * kSecond, false);
-    if (!there.has_value()) {
-      co_return "nobody answers for " + pk;
-    }
-    for (size_t i = 0; i < all.size(); ++i) {
-      const Element& element = sets_[pk][all[i]];
-      if (element.added && !element.removed && element.perhaps_removed == 0 && !(*there)[i]) {
-        co_return pk + "/" + all[i] + " was added, and is gone";
+    const std::vector<Bytes>& all = names_[pk];
+    for (size_t next = 0; next < all.size();) {
+      std::vector<Bytes> some;
+      for (; next < all.size() && some.size() < kLookedAtAtOnce; ++next) {
+        some.push_back(all[next]);
       }
-      if (element.removed && (*there)[i]) {
-        co_return pk + "/" + all[i] + " was taken away by who saw it, and is there";
+      const auto there = co_await Look(0, pk, some, 30 * kSecond, false);
+      if (!there.has_value()) {
+        co_return "nobody answers for " + pk;
+      }
+      for (size_t i = 0; i < some.size(); ++i) {
+        const Element& element = sets_[pk][some[i]];
+        if (element.added && !element.removed && element.perhaps_removed == 0 && !(*there)[i]) {
+          co_return pk + "/" + some[i] + " was added, and is gone";
+        }
+        if (element.removed && (*there)[i]) {
+          co_return pk + "/" + some[i] + " was taken away by who saw it, and is there";
+        }
       }
     }
   }

@@ -32,6 +32,7 @@ class AvailableSets final : public Workload {
                                               int64_t patience, bool available);
 
   std::map<std::string, Elements> sets_;
+  std::map<std::string, std::vector<Bytes>> names_;  // of the elements, in the order they came
   std::string wrong_;
   size_t done_ = 0;
 };

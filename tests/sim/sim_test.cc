@@ -2,7 +2,8 @@
 //
 //     kvfs_sim_test [--seeds A..B] [--operations N] [--nodes N] [--say-each] [gtest options]
 //
-// --operations: of all clients together, in each seed. KVFS_SEEDS=A..B does as --seeds.
+// --operations: of all clients together, in each seed. KVFS_SEEDS=A..B does as --seeds, and
+// KVFS_OPERATIONS=N as --operations.
 #include <gtest/gtest.h>
 
 #include <chrono>
@@ -116,10 +117,23 @@ void Register(const std::string& name, SeedRange run) {
   }
 }
 
+bool ReadOperations(const std::string& text, SeedRange* run) {
+  const int number = std::atoi(text.c_str());
+  if (number > 0) {
+    run->simulation.operations = (number + run->simulation.clients - 1) / run->simulation.clients;
+  }
+  return number > 0;
+}
+
 // False: what they are is told.
 bool ReadArguments(int argc, char** argv, SeedRange* run) {
   if (const char* seeds = std::getenv("KVFS_SEEDS"); seeds != nullptr && !ReadSeeds(seeds, run)) {
     std::fprintf(stderr, "KVFS_SEEDS must be A or A..B\n");
+    return false;
+  }
+  if (const char* operations = std::getenv("KVFS_OPERATIONS");
+      operations != nullptr && !ReadOperations(operations, run)) {
+    std::fprintf(stderr, "KVFS_OPERATIONS must be 1 or more\n");
     return false;
   }
   for (int i = 1; i < argc; ++i) {
@@ -133,9 +147,10 @@ bool ReadArguments(int argc, char** argv, SeedRange* run) {
       continue;
     }
     const int number = std::atoi(value.c_str());
-    if (name == "--operations" && number > 0) {
-      run->simulation.operations = (number + run->simulation.clients - 1) / run->simulation.clients;
-    } else if (name == "--nodes" && number >= 0 && number <= 9) {
+    if (name == "--operations" && ReadOperations(value, run)) {
+      continue;
+    }
+    if (name == "--nodes" && number >= 0 && number <= 9) {
       run->simulation.nodes = number;
     } else {
       std::fprintf(stderr,
