@@ -13,7 +13,7 @@ KVFS_BUILD_PACKAGES=(
 # The programs that the tests drive a mount with.
 KVFS_TEST_PACKAGES=(
   python3 tar rsync git sqlite3 fio attr acl libacl1-dev e2fsprogs xfsprogs util-linux procps psmisc
-  strace iproute2 nftables
+  strace iproute2 nftables dpkg-dev systemd man-db zsh chromium fonts-dejavu-core
 )
 # The engines that engine_bench compares with; it is built without them where they are missing.
 KVFS_BENCH_PACKAGES=(libleveldb-dev librocksdb-dev)

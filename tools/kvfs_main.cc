@@ -10,6 +10,7 @@
 #include "tools/common/exit_code.h"
 #include "tools/common/members.h"
 #include "tools/common/paths.h"
+#include "tools/common/self_description.h"
 #include "tools/common/size.h"
 #include "tools/common/version.h"
 #include "tools/mount/mount_command.h"
@@ -31,6 +32,9 @@ constexpr char kMountFooter[] = R"(Options of -o, separated by commas:
   threads=N             threads that read requests (4)
   entry_timeout=S, attr_timeout=S, negative_timeout=S
                         how long the kernel may keep names, attributes and absent names (86400)
+  cluster=NAME, key=FILE, allow=FILE
+                        with --peers: the same as --cluster, --key, --allow
+  http=HOST:PORT        where to show metrics and a web page; on this machine only (nowhere)
   lock_lease=S          with --peers: how long locks outlive a mount that was killed (15)
   fsname=NAME           what df and mount show as the source (DIR)
   [no]suid, [no]dev, [no]exec, [a]sync, dirsync, noatime, context=C, fscontext=C, defcontext=C,
@@ -48,7 +52,7 @@ int Fail(const char* command, const Status& status) {
 struct MountFlags {
   std::string mountpoint;
   std::string peers;
-  std::string cluster = kDefaultCluster;
+  std::string cluster;
   std::string key;
   std::string allow;
   std::string data;
@@ -58,24 +62,45 @@ struct MountFlags {
   bool foreground = false;
 };
 
+// What only a mount of a cluster has: its name and keys, from flags or from -o.
+Status SettleCluster(const MountFlags& flags, MountOptions* options) {
+  for (const auto& [flag, value] :
+       {std::pair{&flags.cluster, &options->cluster}, std::pair{&flags.key, &options->key_file},
+        std::pair{&flags.allow, &options->allow_file}}) {
+    if (!flag->empty()) {
+      *value = *flag;
+    }
+  }
+  if (options->peers.empty()) {
+    return options->cluster.empty() && options->key_file.empty() && options->allow_file.empty()
+               ? Status::Ok()
+               : Status::InvalidArgument("cluster, key and allow go with --peers");
+  }
+  if (options->cluster.empty()) {
+    options->cluster = kDefaultCluster;
+  }
+  KVFS_RETURN_IF_ERROR(ClusterIdOf(options->cluster).status());
+  // Read anew by the daemon, which has another working directory; what is wrong is said here.
+  KVFS_RETURN_IF_ERROR(LoadSecurity(options->key_file, options->allow_file).status());
+  if (!options->key_file.empty()) {
+    KVFS_ASSIGN_OR_RETURN(options->key_file, CanonicalPath(options->key_file));
+    KVFS_ASSIGN_OR_RETURN(options->allow_file, CanonicalPath(options->allow_file));
+  }
+  return Status::Ok();
+}
+
 Status ParseFlags(const MountFlags& flags, MountOptions* options) {
   if (!flags.peers.empty()) {
     Result<std::vector<NodeAddress>> peers = ParsePeers(flags.peers);
     if (!peers.ok()) {
       return peers.error().Annotate("--peers");
     }
-    KVFS_RETURN_IF_ERROR(ClusterIdOf(flags.cluster).status());
-    UsePeers(std::move(*peers), flags.cluster, options);
-    // Read anew by the daemon, which has another working directory; what is wrong is said here.
-    KVFS_RETURN_IF_ERROR(LoadSecurity(flags.key, flags.allow).status());
-    if (!flags.key.empty()) {
-      KVFS_ASSIGN_OR_RETURN(options->key_file, CanonicalPath(flags.key));
-      KVFS_ASSIGN_OR_RETURN(options->allow_file, CanonicalPath(flags.allow));
-    }
+    UsePeers(std::move(*peers), options);
   }
   for (const std::string& list : flags.lists) {
     KVFS_RETURN_IF_ERROR(ParseMountOptions(list, options));
   }
+  KVFS_RETURN_IF_ERROR(SettleCluster(flags, options));
   if (!flags.data.empty()) {
     options->data = flags.data;
   }
@@ -145,6 +170,9 @@ int Main(int argc, char** argv) {
   app.add_subcommand("version", "Print the version");
   app.add_subcommand("help", "Print this");
 
+  if (DescribeItself(app, {1, kVersion, "kvfs-admin(8), kvfsd(8), mount(8)"}, argc, argv)) {
+    return kExitOk;
+  }
   if (const Status known = CheckCommandName(app, argc, argv); !known.ok()) {
     std::fprintf(stderr, "%s\n", known.message().c_str());
     return kExitFailed;

@@ -10,6 +10,7 @@
 #include "tools/common/command_line.h"
 #include "tools/common/exit_code.h"
 #include "tools/common/log.h"
+#include "tools/common/self_description.h"
 #include "tools/common/size.h"
 #include "tools/common/version.h"
 #include "tools/kvfsd/config_file.h"
@@ -59,7 +60,7 @@ Status ParseSizeFlag(const std::string& text, const char* name, uint64_t* value)
 // The options as they are given, by their names. Numbers and lists are read later.
 struct Given {
   std::string data, node_id, members, join, listen, cluster, replicas, zone, datacentre, weight,
-      memory, capacity, key, allow;
+      memory, capacity, key, allow, http;
   bool insecure = false;
   std::string config;
   bool check_config = false;
@@ -69,7 +70,7 @@ struct Given {
             {"join", &join},         {"listen", &listen},   {"cluster", &cluster},
             {"replicas", &replicas}, {"zone", &zone},       {"datacentre", &datacentre},
             {"weight", &weight},     {"memory", &memory},   {"capacity", &capacity},
-            {"key", &key},           {"allow", &allow}};
+            {"key", &key},           {"allow", &allow},     {"http", &http}};
   }
 };
 
@@ -148,6 +149,7 @@ Result<NodeServiceOptions> ToOptions(Given given) {
   options.key_file = given.key;
   options.allow_file = given.allow;
   options.insecure = given.insecure;
+  options.http = given.http;
   KVFS_RETURN_IF_ERROR(CheckNodeServiceOptions(options));
   return options;
 }
@@ -199,8 +201,13 @@ int Main(int argc, char** argv) {
                  "Bound on the size of the data directory (the disk's)");
   app.add_option("--key", given.key, "File of this node's key pair: everything is encrypted");
   app.add_option("--allow", given.allow, "File of the public keys that are let in");
+  app.add_option("--http", given.http,
+                 "HOST:PORT for /metrics, /healthz, /readyz and the web page (nowhere)");
   app.add_flag("--insecure", given.insecure,
                "Listen where other machines can reach it although nothing is authenticated");
+  if (DescribeItself(app, {8, kVersion, "kvfs(1), kvfs-admin(8)"}, argc, argv)) {
+    return kExitOk;
+  }
   try {
     app.parse(argc, argv);
   } catch (const CLI::ParseError& error) {

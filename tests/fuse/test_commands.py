@@ -78,7 +78,7 @@ class Commands(unittest.TestCase):
         self.umount()
 
     def test_mount_helper(self):
-        helper = os.path.join(harness.SOURCE, "packaging/mount.fuse.kvfs")
+        helper = os.path.join(harness.SOURCE, "packaging/mount.kvfs")
         environment = dict(os.environ, PATH=harness.BIN + ":" + os.environ["PATH"])
         run([helper, self.data, self.mnt, "-n", "-o", "rw,nofail,_netdev,memory=128M"],
             env=environment, timeout=60)

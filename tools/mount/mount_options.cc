@@ -4,6 +4,7 @@
 #include <array>
 #include <charconv>
 
+#include "tools/common/http_server.h"
 #include "tools/common/size.h"
 
 namespace kvfs::tools {
@@ -57,6 +58,17 @@ Status ParseValue(std::string_view word, std::string_view key, std::string_view 
     }
     (key == "capacity" ? options->capacity_bytes : options->memory_bytes) = *size;
     return Status::Ok();
+  }
+  if (key == "cluster" || key == "key" || key == "allow") {
+    (key == "cluster" ? options->cluster
+     : key == "key"   ? options->key_file
+                      : options->allow_file) = value;
+    return value.empty() ? Status::InvalidArgument("'" + std::string(word) + "': nothing is named")
+                         : Status::Ok();
+  }
+  if (key == "http") {
+    options->http = value;
+    return CheckHttpAddress(options->http, false);
   }
   if (key == "fsname") {
     options->fuse.source = value;
@@ -132,9 +144,8 @@ Status ParseWord(std::string_view word, MountOptions* options) {
 
 }  // namespace
 
-void UsePeers(std::vector<NodeAddress> peers, std::string cluster, MountOptions* options) {
+void UsePeers(std::vector<NodeAddress> peers, MountOptions* options) {
   options->peers = std::move(peers);
-  options->cluster = std::move(cluster);
   options->fuse.is_shared = true;
   options->fuse.entry_seconds = 1;
   options->fuse.attr_seconds = 1;

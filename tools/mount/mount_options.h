@@ -24,6 +24,7 @@ struct MountOptions {
   bool nonempty = false;
   int64_t lock_lease_micros = 15'000'000;  // of the locks of a mount of a cluster; 3 s .. 1 h
   bool no_atime = false;                   // reads move no access times
+  std::string http;                        // HOST:PORT for metrics and the web page; empty: nowhere
   bool supervised = false;                 // a supervisor is the parent of this process
   bool allow_other = false;
   bool default_permissions = false;
@@ -33,7 +34,7 @@ struct MountOptions {
 
 // A mount of a cluster, at these addresses: others may change the tree, so the kernel keeps what
 // it was told for a short time only, unless options that are parsed later say otherwise.
-void UsePeers(std::vector<NodeAddress> peers, std::string cluster, MountOptions* options);
+void UsePeers(std::vector<NodeAddress> peers, MountOptions* options);
 
 // Takes one comma-separated list of -o into `options`; a later word wins. InvalidArgument naming
 // the word that is not understood.

@@ -41,6 +41,14 @@ TEST(MountOptions, TakesOursAndTheKernels) {
   EXPECT_TRUE(options.allow_other);
 }
 
+TEST(MountOptions, ClusterAndKeys) {
+  const MountOptions options = Parsed("cluster=home,key=/etc/kvfs/key,allow=/etc/kvfs/allow");
+  EXPECT_EQ(options.cluster, "home");
+  EXPECT_EQ(options.key_file, "/etc/kvfs/key");
+  EXPECT_EQ(options.allow_file, "/etc/kvfs/allow");
+  EXPECT_THAT(Refusal("key="), HasSubstr("key="));
+}
+
 TEST(MountOptions, NoatimeIsForTheKernelAndForUs) {
   MountOptions options = Parsed("noatime");
   EXPECT_TRUE(options.no_atime);
@@ -104,7 +112,7 @@ TEST(MountOptions, MemoryIsNotGivenOutTwice) {
 
 TEST(MountOptions, OfAClusterTheKernelKeepsLittle) {
   MountOptions options;
-  UsePeers({{0, "127.0.0.1:7101"}}, "kvfs", &options);
+  UsePeers({{0, "127.0.0.1:7101"}}, &options);
   ASSERT_TRUE(ParseMountOptions("attr_timeout=5", &options).ok());
   EXPECT_EQ(options.fuse.entry_seconds, 1);
   EXPECT_EQ(options.fuse.attr_seconds, 5);
