@@ -1,13 +1,17 @@
 // kvfs-admin: looks after a store.
 #include <cstdio>
 #include <functional>
+#include <optional>
 #include <string>
 
+#include "tools/admin/care_commands.h"
 #include "tools/admin/cluster_commands.h"
 #include "tools/admin/commands.h"
+#include "tools/admin/watch_commands.h"
 #include "tools/common/command_line.h"
 #include "tools/common/exit_code.h"
 #include "tools/common/members.h"
+#include "tools/common/self_description.h"
 #include "tools/common/version.h"
 
 namespace kvfs::tools {
@@ -71,6 +75,8 @@ class Commands {
     AddChanges(app);
     AddKv(app);
     AddConflicts(app);
+    AddCare(app);
+    AddWatching(app);
     Add(app, "keygen", "Make a key pair in FILE and print its public key", [this](CLI::App* sub) {
       sub->add_option("FILE", path_, "To be made; only its owner can read it")->required();
       return Run([this] { return KeygenCommand(flags_, path_); });
@@ -186,6 +192,58 @@ class Commands {
     });
   }
 
+  void AddCare(CLI::App* app) {
+    Add(app, "hints", "What nodes keep for others that were away",
+        [this](CLI::App*) -> Run { return [this] { return HintsCommand(flags_); }; });
+    Add(app, "verify", "Prove by sums that all homes hold the same; exit code 2 if not",
+        [this](CLI::App* sub) {
+          sub->add_flag("--strict", strict_, "Also where only references to chunks differ");
+          return Run([this] { return VerifyCommand(flags_, strict_); });
+        });
+    Add(app, "wait-converged", "Wait until all homes hold the same; exit code 2 if they do not",
+        [this](CLI::App* sub) {
+          sub->add_option("--timeout", seconds_, "Seconds (60)");
+          return Run([this] { return WaitConvergedCommand(flags_, seconds_.value_or(60)); });
+        });
+    Add(app, "scrub", "Read and check every byte of the store, of every node of a cluster",
+        [this](CLI::App*) -> Run { return [this] { return ScrubCommand(flags_); }; });
+    CLI::App* config = app->add_subcommand("config", "The options that a daemon runs with");
+    config->require_subcommand(1);
+    Add(config, "list", "All of them",
+        [this](CLI::App*) -> Run { return [this] { return ConfigCommand(flags_, ""); }; });
+    Add(config, "get", "One of them", [this](CLI::App* sub) {
+      sub->add_option("NAME", name_, "As on its command line, without dashes")->required();
+      return Run([this] { return ConfigCommand(flags_, name_); });
+    });
+    Add(app, "log-level", "What the log of a daemon says, until it is started anew",
+        [this](CLI::App* sub) {
+          sub->add_option("LEVEL", name_, "error, warning, info or debug; none: says which it is");
+          return Run([this] { return LogLevelCommand(flags_, name_); });
+        });
+  }
+
+  void AddWatching(CLI::App* app) {
+    Add(app, "top", "What each node, or a mount, is doing: operations, latencies, bytes",
+        [this](CLI::App* sub) {
+          sub->add_option("--interval", top_.interval_seconds, "Seconds between two pictures (2)");
+          sub->add_option("--count", top_.count, "So many pictures (until interrupted)");
+          return Run([this] { return TopCommand(flags_, top_); });
+        });
+    Add(app, "profile", "What a mount is asked for some seconds, and what took long",
+        [this](CLI::App* sub) {
+          sub->add_option("MOUNTPOINT", path_, "A mount point")->required();
+          sub->add_option("--seconds", seconds_, "How long to look (5)");
+          return Run([this] { return ProfileCommand(flags_, path_, seconds_.value_or(5)); });
+        });
+    Add(app, "metrics", "What a daemon has counted, as on its HTTP port",
+        [this](CLI::App*) -> Run { return [this] { return MetricsCommand(flags_); }; });
+    Add(app, "support-bundle", "Collect what helps to find out what is wrong; no content, no keys",
+        [this](CLI::App* sub) {
+          sub->add_option("FILE", path_, "A .tar.gz, to be made")->required();
+          return Run([this] { return SupportBundleCommand(flags_, path_); });
+        });
+  }
+
   void Add(CLI::App* parent, const std::string& name, const std::string& about,
            const std::function<Run(CLI::App*)>& define) {
     CLI::App* sub = parent->add_subcommand(name, about);
@@ -207,6 +265,10 @@ class Commands {
   FsckFlags fsck_;
   KvFlags kv_;
   PlanFlags plan_;
+  TopFlags top_;
+  bool strict_ = false;
+  std::optional<double> seconds_;
+  std::string name_;
   bool watch_ = false;
   bool wait_ = false;
   bool newest_ = false;
@@ -219,6 +281,9 @@ class Commands {
 int Main(int argc, char** argv) {
   CLI::App app("kvfs-admin: looks after a store of kvfs", "kvfs-admin");
   Commands commands(&app);
+  if (DescribeItself(app, {8, kVersion, "kvfs(1), kvfsd(8)"}, argc, argv)) {
+    return kExitOk;
+  }
   if (const Status known = CheckCommandName(app, argc, argv); !known.ok()) {
     std::fprintf(stderr, "%s\n", known.message().c_str());
     return kExitFailed;

@@ -29,8 +29,15 @@ constexpr int kWakeSignal = SIGUSR1;
 
 void IgnoreSignal(int) {}
 
+int64_t NowMicros() {
+  return std::chrono::duration_cast<std::chrono::microseconds>(
+             std::chrono::steady_clock::now().time_since_epoch())
+      .count();
+}
+
 ssize_t WriteReply(int fd, iovec* message, int count, void* userdata) {
   auto* server = static_cast<FuseServer*>(userdata);
+  server->operations().Replied(message, count, NowMicros());
   if (server->awaiting_init().load(std::memory_order_relaxed)) {
     if (auto amended = AmendInitReply(message, count, server->init_flags().load())) {
       server->awaiting_init().store(false, std::memory_order_relaxed);
@@ -40,9 +47,11 @@ ssize_t WriteReply(int fd, iovec* message, int count, void* userdata) {
   return writev(fd, message, count);
 }
 
-ssize_t ReadRequest(int fd, void* buffer, size_t size, void*) {
+ssize_t ReadRequest(int fd, void* buffer, size_t size, void* userdata) {
   const ssize_t got = read(fd, buffer, size);
   if (got > 0) {
+    static_cast<FuseServer*>(userdata)->operations().Began(static_cast<const char*>(buffer),
+                                                           static_cast<size_t>(got), NowMicros());
     CarryKillFlags(static_cast<char*>(buffer), static_cast<size_t>(got));
   }
   return got;
@@ -248,5 +257,10 @@ Status FuseMount::Stop(int64_t deadline_micros) {
 }
 
 int64_t FuseMount::InFlightCount() const { return server_->in_flight().count(); }
+
+const OperationMeters& FuseMount::operations() const { return server_->operations(); }
+std::vector<OperationMeters::Operation> FuseMount::RunningOperations() const {
+  return server_->operations().Running(NowMicros());
+}
 
 }  // namespace kvfs::fs

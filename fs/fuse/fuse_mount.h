@@ -16,6 +16,7 @@
 #include "fs/fuse/fuse_options.h"
 #include "fs/fuse/kernel_mount.h"
 #include "fs/fuse/notifier.h"
+#include "fs/fuse/operation_meters.h"
 #include "fs/vfs/vfs.h"
 #include "kvcore/base/status.h"
 
@@ -50,6 +51,9 @@ class FuseMount {
 
   // Requests being served now.
   int64_t InFlightCount() const;
+  // What was asked and how long it took; and what is being served now, the longest first.
+  const OperationMeters& operations() const;
+  std::vector<OperationMeters::Operation> RunningOperations() const;
 
  private:
   FuseMount(std::unique_ptr<FuseServer> server, fuse_session* session, int ended_fd,

@@ -30,6 +30,9 @@ struct FuseOptions {
   bool cache_readdir = false;
   // Threads that read requests; each serves one at a time unless the request has to wait. 1 .. 256.
   uint32_t threads = 4;
+  // Operations that take at least so long are remembered for `kvfs-admin profile`, microseconds. 1
+  // .. 10^9.
+  int64_t slow_micros = 10'000;
   // Largest write the kernel sends at once, bytes. 4 KiB .. 1 MiB.
   uint32_t max_write_bytes = 1u << 20;
   // Read-ahead asked for, bytes; the kernel caps it at the device's read_ahead_kb.

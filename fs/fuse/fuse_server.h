@@ -11,19 +11,22 @@
 #include "fs/fuse/fuse_options.h"
 #include "fs/fuse/fuse_request.h"
 #include "fs/fuse/libfuse.h"
+#include "fs/fuse/operation_meters.h"
 #include "fs/vfs/vfs.h"
 
 namespace kvfs::fs {
 
 class FuseServer {
  public:
-  FuseServer(const FuseOptions& options, Vfs* vfs) : options_(options), vfs_(vfs) {}
+  FuseServer(const FuseOptions& options, Vfs* vfs)
+      : options_(options), vfs_(vfs), operations_(options.slow_micros) {}
 
   static FuseServer* Of(fuse_req_t req) { return static_cast<FuseServer*>(fuse_req_userdata(req)); }
 
   Vfs& vfs() { return *vfs_; }
   const FuseOptions& options() const { return options_; }
   InFlight& in_flight() { return in_flight_; }
+  OperationMeters& operations() { return operations_; }
 
   // Set once, before anything is served.
   void SetSession(fuse_session* session) { session_ = session; }
@@ -51,6 +54,7 @@ class FuseServer {
   Vfs* const vfs_;
   fuse_session* session_ = nullptr;
   InFlight in_flight_;
+  OperationMeters operations_;
   std::atomic<uint32_t> init_flags_{0};
   std::atomic<bool> awaiting_init_{true};
 };

@@ -34,6 +34,7 @@ Task<void> AntiEntropy::Run() {
       co_return;
     }
     const Round round = co_await RunRound();
+    CountRound(round);
     pause = round.IsCalm() ? options_.interval_micros : options_.again_micros;
     const auto is_new = parts_.store->Contains(NewStoreKey());
     if (round.IsCalm() && !closing_ && is_new.ok() && *is_new) {
@@ -43,6 +44,23 @@ Task<void> AntiEntropy::Run() {
       (void)parts_.store->Apply(std::move(writes), {}).ok();  // else the next time
     }
   }
+}
+
+void AntiEntropy::CountRound(const Round& round) {
+  const std::lock_guard lock(mutex_);
+  ++counts_.rounds;
+  counts_.healed += round.healed;
+  counts_.failed += round.failed;
+  counts_.unheard += round.unheard;
+  if (round.IsCalm() && !closing_) {
+    ++counts_.calm_rounds;
+    counts_.last_calm_micros = parts_.clock->MonotonicMicros();
+  }
+}
+
+AntiEntropy::Counts AntiEntropy::GetCounts() const {
+  const std::lock_guard lock(mutex_);
+  return counts_;
 }
 
 std::map<env::NodeId, std::vector<uint32_t>> AntiEntropy::Shared() const {

@@ -8,6 +8,7 @@
 
 #include <atomic>
 #include <map>
+#include <mutex>
 #include <vector>
 
 #include "kvcore/antientropy/exchange.h"
@@ -55,6 +56,18 @@ class AntiEntropy {
   // Returns when nothing runs.
   Task<void> Close();
 
+  // Since the start.
+  struct Counts {
+    uint64_t rounds = 0;
+    uint64_t calm_rounds = 0;  // everybody was heard, and nothing differed
+    uint64_t healed = 0;       // partition keys and chunks
+    uint64_t failed = 0;
+    uint64_t unheard = 0;  // homes that did not answer, or not to the end
+    int64_t last_calm_micros =
+        0;  // when the last such round ended, on the clock; 0: there was none
+  };
+  Counts GetCounts() const;
+
  private:
   // What comparisons led to.
   struct Round {
@@ -67,6 +80,7 @@ class AntiEntropy {
   };
 
   Task<void> Run();
+  void CountRound(const Round& round);
   Task<Round> RunRound();
   std::map<env::NodeId, std::vector<uint32_t>> Shared() const;
   // What differs now and a moment later: the rest was only under way.
@@ -79,6 +93,8 @@ class AntiEntropy {
   const AntiEntropyOptions options_;
   const Parts parts_;
   std::atomic<bool> closing_{false};
+  mutable std::mutex mutex_;  // guards counts_
+  Counts counts_;
   env::TaskSet tasks_;
 };
 

@@ -388,6 +388,13 @@ Task<Status> ClusterNode::CompareLayouts(int64_t micros) {
 }
 
 Task<Result<Bytes>> ClusterNode::Serve(env::NodeId from, Method method, Bytes body) {
+  const int64_t began = env_.clock->MonotonicMicros();
+  Result<Bytes> answer = co_await CarryOut(from, method, std::move(body));
+  requests_.Note(method, env_.clock->MonotonicMicros() - began, !answer.ok());
+  co_return answer;
+}
+
+Task<Result<Bytes>> ClusterNode::CarryOut(env::NodeId from, Method method, Bytes body) {
   if (replication::StorageService::Serves(method)) {
     return storage_->Handle(method, std::move(body));
   }

@@ -23,6 +23,7 @@
 #include "kvcore/node/identity.h"
 #include "kvcore/node/layout_keeper.h"
 #include "kvcore/node/mover.h"
+#include "kvcore/node/request_meters.h"
 #include "kvcore/node/rpc.h"
 #include "kvcore/node/watch_service.h"
 #include "kvcore/replication/branches.h"
@@ -103,6 +104,11 @@ class ClusterNode {
   replication::Home* home() { return home_.get(); }
   antientropy::MerkleStore* store() { return &store_; }
   engine::Db* db() { return db_.get(); }
+  // For those who tell how the node is; once it is started.
+  replication::ChunkHome* chunks() { return chunks_.get(); }
+  const replication::ReplicatedPrimary* primary() const { return primary_.get(); }
+  const antientropy::AntiEntropy* anti_entropy() const { return anti_entropy_.get(); }
+  const RequestMeters& requests() const { return requests_; }
   env::NodeId self() const { return options_.self; }
   // The layouts in force.
   std::shared_ptr<const ring::RingView> layouts() const { return placement_->view(); }
@@ -131,10 +137,12 @@ class ClusterNode {
   Task<Result<Bytes>> AskForMembers(env::NodeId node, int64_t micros);
   Task<Result<Bytes>> Administer(Bytes request);
   Task<Result<Bytes>> Serve(env::NodeId from, replication::Method method, Bytes body);
+  Task<Result<Bytes>> CarryOut(env::NodeId from, replication::Method method, Bytes body);
 
   const ClusterNodeOptions options_;
   env::Env env_;
   AdminHandler admin_;
+  RequestMeters requests_;
   std::unique_ptr<engine::Db> db_;
   EngineLocalStore engine_store_;
   antientropy::MerkleStore store_;

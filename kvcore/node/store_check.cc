@@ -1,6 +1,7 @@
 #include "kvcore/node/store_check.h"
 
 #include <algorithm>
+#include <array>
 #include <set>
 #include <utility>
 
@@ -14,6 +15,16 @@ namespace {
 using replication::KeyKind;
 using replication::ParsedKey;
 using replication::StoreWrite;
+
+bool IsKnownNote(ByteView name) {
+  constexpr std::array kNames =
+      std::to_array<ByteView>({"identity", "dots", "inodes", "lives", "incarnation", "new-store"});
+  constexpr std::array kPrefixes =
+      std::to_array<ByteView>({"promise", "unsynced", "chunk-hint", "merkle-", "layout"});
+  return std::find(kNames.begin(), kNames.end(), name) != kNames.end() ||
+         std::any_of(kPrefixes.begin(), kPrefixes.end(),
+                     [&](ByteView prefix) { return name.starts_with(prefix); });
+}
 
 class Checker {
  public:
@@ -61,9 +72,7 @@ class Checker {
     const Bytes key(entry.key());
     switch (parsed.kind) {
       case KeyKind::kNodeLocal:
-        if (parsed.ck != "identity" && parsed.ck != "dots" && parsed.ck != "inodes" &&
-            parsed.ck != "lives" && !parsed.ck.starts_with("promise") &&
-            !parsed.ck.starts_with("unsynced") && !parsed.ck.starts_with("chunk-hint")) {
+        if (!IsKnownNote(parsed.ck)) {
           Report("unknown-note", "a note of an unknown name", key);
         }
         break;
@@ -140,6 +149,9 @@ class Checker {
     for (const versioning::Dot& dot : value->context) {
       const auto& epochs = identity_.storage_epochs;
       if (std::find(epochs.begin(), epochs.end(), dot.epoch) == epochs.end()) {
+        if (options_.is_shared) {
+          continue;
+        }
         Report("unknown-epoch", "a version of a storage epoch this store never had", key);
       } else if (dot.epoch == epochs.back() && dot.counter >= reserved_dots_) {
         Report("unreserved-dot", "a version whose number was not reserved", key);
@@ -170,13 +182,14 @@ class Checker {
 
   // Everything of one partition key has been seen.
   Status FinishPk() {
-    if (!chunk_key_.empty() && references_of_pk_ == 0) {
+    if (!chunk_key_.empty() && references_of_pk_ == 0 && !options_.is_shared) {
       KVFS_RETURN_IF_ERROR(Repairable("unreferenced-chunk",
                                       "nothing refers to chunk " + ToHex(ByteView(pk_).substr(1)),
                                       StoreWrite::Kind::kDeleteLarge, chunk_key_));
     }
     // A partition's work index comes before the rest of it.
-    if (!state_key_.empty() && items_of_pk_ == 0 && !to_be_swept_.contains(pk_)) {
+    if (!state_key_.empty() && items_of_pk_ == 0 && !to_be_swept_.contains(pk_) &&
+        !options_.is_shared) {
       KVFS_RETURN_IF_ERROR(Repairable("leftover-state",
                                       "the state of a key without items that no sweep will find",
                                       StoreWrite::Kind::kDelete, state_key_));

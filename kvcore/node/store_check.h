@@ -21,6 +21,9 @@ struct StoreProblem {
 
 struct StoreCheckOptions {
   bool skip_chunk_bytes = false;
+  // Of a node of a cluster: versions come from other nodes too, and what nothing refers to may be
+  // on its way.
+  bool is_shared = false;
   // Removes what nothing can need: chunks without references, states of partition keys without
   // items. Nobody else may use the store meanwhile.
   bool repair = false;

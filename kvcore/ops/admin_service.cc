@@ -23,7 +23,8 @@ Status StatusOf(const AdminResponse& response) {
 }
 
 void AdminService::Register(AdminCommand command, AdminHandler* handler) {
-  assert(command != AdminCommand::kStatus && command != AdminCommand::COMMAND_NOT_SET);
+  assert(command != AdminCommand::kStatus && command != AdminCommand::kMetrics &&
+         command != AdminCommand::COMMAND_NOT_SET);
   const bool inserted = handlers_.emplace(command, handler).second;
   assert(inserted);
   (void)inserted;
@@ -38,6 +39,8 @@ void AdminService::Replace(AdminCommand command, AdminHandler* handler) {
 void AdminService::RegisterStatus(StatusContributor* contributor) {
   contributors_.push_back(contributor);
 }
+
+void AdminService::RegisterMetrics(MetricSource* source) { metric_sources_.push_back(source); }
 
 Task<Bytes> AdminService::Serve(Bytes request) {
   AdminRequest parsed;
@@ -57,6 +60,14 @@ Task<AdminResponse> AdminService::Dispatch(AdminRequest request) {
   const AdminCommand command = request.command_case();
   if (command == AdminCommand::kStatus) {
     co_return co_await AnswerStatus();
+  }
+  if (command == AdminCommand::kMetrics) {
+    AdminResponse metrics;
+    MetricList list(metrics.mutable_metrics());
+    for (MetricSource* source : metric_sources_) {
+      source->AddMetrics(&list);
+    }
+    co_return metrics;
   }
   const auto handler = handlers_.find(command);
   if (handler == handlers_.end()) {

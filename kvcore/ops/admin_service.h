@@ -11,6 +11,7 @@
 #include "kvcore/base/bytes.h"
 #include "kvcore/base/status.h"
 #include "kvcore/base/task.h"
+#include "kvcore/ops/metrics.h"
 #include "kvcore/proto/admin.pb.h"
 
 namespace kvfs::ops {
@@ -37,19 +38,30 @@ class StatusContributor {
   virtual Task<Status> Contribute(admin::StatusResponse* status) = 0;
 };
 
+// Adds metrics of its own to the answer to `metrics`.
+class MetricSource {
+ public:
+  virtual ~MetricSource() = default;
+  virtual void AddMetrics(MetricList* list) = 0;
+};
+
 AdminResponse ErrorResponse(const Status& status);
 // The status of an answer, as its reader sees it.
 Status StatusOf(const AdminResponse& response);
 
 class AdminService {
  public:
-  // REQUIRES: nothing is registered for `command` yet, and it is not kStatus.
+  // REQUIRES: nothing is registered for `command` yet, and it is neither kStatus nor kMetrics.
   void Register(AdminCommand command, AdminHandler* handler);
   // For a handler that does more and asks the registered one for its part.
   // REQUIRES: something is registered for `command`.
   void Replace(AdminCommand command, AdminHandler* handler);
   // Asked in the order of registration.
   void RegisterStatus(StatusContributor* contributor);
+  void RegisterMetrics(MetricSource* source);
+
+  // Whether there is a handler.
+  bool Serves(AdminCommand command) const { return handlers_.contains(command); }
 
   // Any bytes in, always an encoded AdminResponse out.
   Task<Bytes> Serve(Bytes request);
@@ -60,6 +72,7 @@ class AdminService {
 
   std::map<AdminCommand, AdminHandler*> handlers_;
   std::vector<StatusContributor*> contributors_;
+  std::vector<MetricSource*> metric_sources_;
 };
 
 }  // namespace kvfs::ops

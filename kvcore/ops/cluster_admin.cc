@@ -5,6 +5,8 @@
 #include <utility>
 
 #include "kvcore/ops/cluster_picture.h"
+#include "kvcore/ops/compare_homes.h"
+#include "kvcore/ops/node_metrics.h"
 #include "kvcore/ops/store_admin.h"
 #include "kvcore/replication/keys.h"
 #include "kvcore/replication/messages.h"
@@ -16,7 +18,9 @@ using replication::Method;
 
 // A node that takes longer is told of as one that does not answer.
 constexpr int64_t kReportMicros = 2'000'000;
-constexpr size_t kMostUnmerged = 10'000;  // counted for `status`
+constexpr int64_t kSumsMicros = 30'000'000;    // what was written before there were sums is read
+constexpr int64_t kRelayMicros = 600'000'000;  // a scrub takes as long as reading the disk
+constexpr size_t kMostUnmerged = 10'000;       // counted for `status`
 
 auto StateOrder(const admin::HomeOfKey& home) {
   return std::make_tuple(home.epoch_number(), home.epoch_node(), home.seq());
@@ -35,10 +39,13 @@ ClusterAdmin::ClusterAdmin(node::ClusterNode* node, std::string version)
 void ClusterAdmin::RegisterWith(AdminService* service) {
   for (const AdminCommand command :
        {AdminCommand::kMembers, AdminCommand::kRing, AdminCommand::kExplainKey,
-        AdminCommand::kReport, AdminCommand::kEngineStats}) {
+        AdminCommand::kReport, AdminCommand::kEngineStats, AdminCommand::kRelay,
+        AdminCommand::kCompareHomes, AdminCommand::kHints, AdminCommand::kVerify,
+        AdminCommand::kCheck}) {
     service->Register(command, this);
   }
   service->RegisterStatus(this);
+  service->RegisterMetrics(this);
   kv_.RegisterWith(service);
 }
 
@@ -66,6 +73,28 @@ Task<AdminResponse> ClusterAdmin::Handle(AdminRequest request) {
     case AdminCommand::kEngineStats:
       FillEngineStats(node_->db()->GetStats(), response.mutable_engine_stats()->mutable_stats());
       break;
+    case AdminCommand::kRelay:
+      response = co_await Relay(std::move(*request.mutable_relay()));
+      break;
+    case AdminCommand::kCompareHomes:
+      *response.mutable_compare_homes() = co_await CompareHomes(
+          node_->placement(), node_->peers(), node_->layouts()->newest().spec().partition_bits,
+          node_->view(), kSumsMicros);
+      break;
+    case AdminCommand::kHints: {
+      auto hints = DescribeHints(node_);
+      if (!hints.ok()) {
+        co_return ErrorResponse(hints.status());
+      }
+      *response.mutable_hints() = std::move(*hints);
+      break;
+    }
+    case AdminCommand::kVerify:
+      response = co_await Verify();
+      break;
+    case AdminCommand::kCheck:
+      response = CheckStoreOf(node_->identity(), request.check(), true, node_->store());
+      break;
     default:
       response = co_await ExplainKey(request.explain_key().pk());
       break;
@@ -79,6 +108,8 @@ Result<admin::NodeStatus> ClusterAdmin::Report() {
   KVFS_ASSIGN_OR_RETURN(const auto suspects, node_->home()->Suspects());
   KVFS_ASSIGN_OR_RETURN(const auto branched, node_->home()->BranchedPks({}, kMostUnmerged));
   const engine::Stats stats = node_->db()->GetStats();
+  KVFS_ASSIGN_OR_RETURN(const uint64_t hints, node_->chunks()->HintCount());
+  report.set_pending_hints(hints);
   report.set_unmerged_keys(static_cast<uint32_t>(branched.size()));
   report.set_unmerged_is_more(branched.size() == kMostUnmerged);
   report.set_node_id(node_->self());
@@ -182,6 +213,43 @@ Task<AdminResponse> ClusterAdmin::ExplainKey(Bytes pk) {
                       return other.answers() && StateOrder(other) > StateOrder(home);
                     }));
   }
+  co_return response;
+}
+
+void ClusterAdmin::AddMetrics(MetricList* list) {
+  admin::EngineStats engine;
+  FillEngineStats(node_->db()->GetStats(), &engine);
+  AddEngineMetrics(engine, list);
+  AddNodeMetrics(node_, list);
+}
+
+Task<AdminResponse> ClusterAdmin::Relay(admin::RelayRequest request) {
+  AdminRequest inner;
+  if (!inner.ParseFromString(request.request()) || inner.has_relay()) {
+    co_return ErrorResponse(Status::InvalidArgument("not a request that can be relayed"));
+  }
+  if (node_->layouts()->newest().FindMember(request.node_id()) == nullptr &&
+      !node_->view()->peers().contains(request.node_id())) {
+    co_return ErrorResponse(Status::InvalidArgument(
+        "there is no node " + std::to_string(request.node_id()) + " in this cluster"));
+  }
+  auto answer = co_await node_->peers()->Call(request.node_id(), Method::kAdmin,
+                                              std::move(*request.mutable_request()), kRelayMicros);
+  if (!answer.ok()) {
+    co_return ErrorResponse(answer.status());
+  }
+  AdminResponse response;
+  *response.mutable_relay()->mutable_response() = std::move(*answer);
+  co_return response;
+}
+
+Task<AdminResponse> ClusterAdmin::Verify() {
+  Status done = co_await node_->db()->Verify();
+  if (!done.ok()) {
+    co_return ErrorResponse(done);
+  }
+  AdminResponse response;
+  response.mutable_verify();
   co_return response;
 }
 

@@ -18,7 +18,7 @@
 
 namespace kvfs::ops {
 
-class ClusterAdmin final : public AdminHandler, public StatusContributor {
+class ClusterAdmin final : public AdminHandler, public StatusContributor, public MetricSource {
  public:
   // The node has a layout and takes part in the gossip. `version`: of this build.
   ClusterAdmin(node::ClusterNode* node, std::string version);
@@ -28,6 +28,7 @@ class ClusterAdmin final : public AdminHandler, public StatusContributor {
 
   Task<AdminResponse> Handle(AdminRequest request) override;
   Task<Status> Contribute(admin::StatusResponse* status) override;
+  void AddMetrics(MetricList* list) override;
 
   // No command may come afterwards. Returns when nothing runs.
   Task<void> Close();
@@ -36,6 +37,8 @@ class ClusterAdmin final : public AdminHandler, public StatusContributor {
   Result<admin::NodeStatus> Report();
   Task<Result<Bytes>> AskForReport(env::NodeId node);
   Task<AdminResponse> ExplainKey(Bytes pk);
+  Task<AdminResponse> Relay(admin::RelayRequest request);
+  Task<AdminResponse> Verify();
   // The node as a client of its own cluster; opened when first needed.
   Task<Result<client::Client*>> OpenClient();
 

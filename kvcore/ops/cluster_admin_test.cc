@@ -117,6 +117,81 @@ TEST_F(ClusterAdminTest, WhatTheFilesystemKeepsIsChangedByForceOnly) {
   EXPECT_EQ(StatusOf(Put("W", true)).code(), Code::kInvalidArgument);
 }
 
+TEST_F(ClusterAdminTest, HomesAreCompared) {
+  ASSERT_TRUE(StatusOf(Put("pk")).ok());
+  cluster_.world().RunFor(5 * kSecond);
+  AdminRequest request;
+  request.mutable_compare_homes();
+  AdminResponse response = Ask(request);
+  ASSERT_TRUE(StatusOf(response).ok()) << response.message();
+  EXPECT_EQ(response.compare_homes().compared(), 8u);
+  EXPECT_EQ(response.compare_homes().partitions_size(), 0);
+  cluster_.Kill(2);
+  response = Ask(request);
+  ASSERT_EQ(response.compare_homes().silent_size(), 1);
+  EXPECT_EQ(response.compare_homes().silent(0), 3u);
+  EXPECT_EQ(response.compare_homes().partitions_size(), 8);
+}
+
+TEST_F(ClusterAdminTest, AnotherNodeIsAskedThroughThisOne) {
+  AdminRequest inner;
+  inner.mutable_report();
+  AdminRequest request;
+  request.mutable_relay()->set_node_id(2);
+  request.mutable_relay()->set_request(inner.SerializeAsString());
+  AdminResponse relayed;
+  ASSERT_TRUE(relayed.ParseFromString(Ask(request).relay().response()));
+  EXPECT_EQ(relayed.report().node().node_id(), 2u);
+  // Not in circles, not to nobody.
+  AdminRequest again;
+  *again.mutable_relay() = request.relay();
+  again.mutable_relay()->set_request(request.SerializeAsString());
+  EXPECT_EQ(StatusOf(Ask(again)).code(), Code::kInvalidArgument);
+  request.mutable_relay()->set_node_id(9);
+  EXPECT_EQ(StatusOf(Ask(request)).code(), Code::kInvalidArgument);
+  request.mutable_relay()->set_request("\xff\xff");
+  EXPECT_EQ(StatusOf(Ask(request)).code(), Code::kInvalidArgument);
+}
+
+TEST_F(ClusterAdminTest, MetricsAndHints) {
+  ASSERT_TRUE(StatusOf(Put("pk")).ok());
+  AdminRequest request;
+  request.mutable_metrics();
+  const AdminResponse metrics = Ask(request);
+  uint64_t applied = 0;
+  for (const auto& metric : metrics.metrics().metrics()) {
+    for (const auto& sample : metric.samples()) {
+      if (metric.name() == "kvfs_request_seconds" && sample.labels(0).value() == "apply") {
+        for (const uint64_t count : sample.counts()) {
+          applied += count;
+        }
+      }
+    }
+  }
+  EXPECT_GT(applied, 0u);
+  request.mutable_hints();
+  const AdminResponse hints = Ask(request);
+  ASSERT_TRUE(StatusOf(hints).ok()) << hints.message();
+  EXPECT_EQ(hints.hints().chunks(), 0u);
+  EXPECT_GT(hints.hints().chunks_bound(), 0u);
+  EXPECT_EQ(hints.hints().unmerged_keys(), 0u);
+}
+
+TEST_F(ClusterAdminTest, ScrubReadsEverything) {
+  ASSERT_TRUE(StatusOf(Put("pk")).ok());
+  AdminRequest request;
+  request.mutable_verify();
+  EXPECT_TRUE(StatusOf(Ask(request)).ok());
+  request.mutable_check();
+  const AdminResponse check = Ask(request);
+  ASSERT_TRUE(StatusOf(check).ok()) << check.message();
+  for (const auto& problem : check.check().problems()) {
+    ADD_FAILURE() << problem.kind() << ": " << problem.message();
+  }
+  EXPECT_EQ(check.check().problem_count(), 0u);
+  EXPECT_GT(check.check().items(), 0u);
+}
+
 TEST_F(ClusterAdminTest, BadRequestsAreRefused) {
   AdminRequest request;
   request.mutable_explain_key();

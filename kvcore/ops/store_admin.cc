@@ -84,6 +84,17 @@ void StoreAdmin::RegisterWith(AdminService* service) {
     service->Register(command, this);
   }
   service->RegisterStatus(this);
+  service->RegisterMetrics(this);
+}
+
+void StoreAdmin::AddMetrics(MetricList* list) {
+  admin::EngineStats engine;
+  FillEngineStats(node_->db()->GetStats(), &engine);
+  AddEngineMetrics(engine, list);
+  const replication::Primary::Stats commits = node_->GetCommitStats();
+  list->Counter("kvfs_commits_total", "Transactions.", static_cast<double>(commits.commits));
+  list->Counter("kvfs_commit_conflicts_total", "Those refused because an assert did not hold.",
+                static_cast<double>(commits.conflicts));
 }
 
 Task<AdminResponse> StoreAdmin::Handle(AdminRequest request) {
@@ -105,7 +116,7 @@ Task<AdminResponse> StoreAdmin::Handle(AdminRequest request) {
       response = co_await Verify();
       break;
     case AdminCommand::kCheck:
-      response = Check(request.check());
+      response = CheckStoreOf(node_->identity(), request.check(), false, node_->store());
       break;
     default:
       response = ErrorResponse(Status::InvalidArgument("not a command of the store"));
@@ -214,9 +225,10 @@ Task<AdminResponse> StoreAdmin::Verify() {
   co_return response;
 }
 
-AdminResponse StoreAdmin::Check(const admin::CheckRequest& request) {
+AdminResponse CheckStoreOf(const node::Identity& identity, const admin::CheckRequest& request,
+                           bool is_shared, replication::LocalStore* store) {
   const auto report = node::CheckStore(
-      node_->identity(), {.skip_chunk_bytes = request.skip_chunk_bytes()}, node_->store());
+      identity, {.skip_chunk_bytes = request.skip_chunk_bytes(), .is_shared = is_shared}, store);
   if (!report.ok()) {
     return ErrorResponse(report.status());
   }

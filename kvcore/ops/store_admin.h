@@ -10,7 +10,7 @@
 
 namespace kvfs::ops {
 
-class StoreAdmin final : public AdminHandler, public StatusContributor {
+class StoreAdmin final : public AdminHandler, public StatusContributor, public MetricSource {
  public:
   explicit StoreAdmin(node::Node* node) : node_(node) {}
 
@@ -19,13 +19,13 @@ class StoreAdmin final : public AdminHandler, public StatusContributor {
 
   Task<AdminResponse> Handle(AdminRequest request) override;
   Task<Status> Contribute(admin::StatusResponse* status) override;
+  void AddMetrics(MetricList* list) override;
 
  private:
   Task<AdminResponse> ChunkInfo(admin::ChunkInfoRequest request);
   Task<AdminResponse> Checkpoint(admin::CheckpointRequest request);
   Task<AdminResponse> Compact();
   Task<AdminResponse> Verify();
-  AdminResponse Check(const admin::CheckRequest& request);
 
   node::Node* const node_;
 };
@@ -33,6 +33,11 @@ class StoreAdmin final : public AdminHandler, public StatusContributor {
 // Where what is being explained lies: the nodes that hold it, and how far the transactions of its
 // partition key have come.
 Status FillPlaces(node::Node* node, admin::ExplainResponse* explain);
+
+// Reads everything in the store and says what is wrong with it. `is_shared`: other nodes write
+// there.
+AdminResponse CheckStoreOf(const node::Identity& identity, const admin::CheckRequest& request,
+                           bool is_shared, replication::LocalStore* store);
 
 // Into the words of the schema.
 void FillEngineStats(const engine::Stats& stats, admin::EngineStats* out);

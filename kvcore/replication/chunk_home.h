@@ -51,6 +51,7 @@ class ChunkHome {
   // Behind `after` (all zero: from the first), in order, at most `limit`.
   Result<std::vector<Hint>> Hints(const ChunkId& after, size_t limit);
   Result<uint64_t> HintCount();
+  uint64_t max_hints() const { return options_.max_hints; }
   // What to send to the other homes, by stamps. None: nothing refers to the chunk any more.
   Result<std::vector<pb::PutChunkRequest>> PutsOf(const ChunkId& id);
   // The other homes have it, unless it was put again since.

@@ -19,6 +19,7 @@ void FuzzItem(const uint8_t* data, size_t size);
 void FuzzRing(const uint8_t* data, size_t size);
 void FuzzWire(const uint8_t* data, size_t size);
 void FuzzReplication(const uint8_t* data, size_t size);
+void FuzzHttp(const uint8_t* data, size_t size);
 
 struct Target {
   const char* name;  // the directory under corpus/
@@ -30,6 +31,7 @@ inline constexpr std::array kTargets = {
     Target{"blob", FuzzBlob},   Target{"manifest", FuzzManifest},
     Target{"item", FuzzItem},   Target{"ring", FuzzRing},
     Target{"wire", FuzzWire},   Target{"replication", FuzzReplication},
+    Target{"http", FuzzHttp},
 };
 
 }  // namespace kvfs::fuzz

@@ -16,6 +16,11 @@ namespace {
 constexpr int kThreads = 2;
 constexpr int64_t kFindMillis = 5'000;
 constexpr int64_t kAnswerMicros = 60'000'000;
+constexpr int64_t kLongAnswerMicros = 610'000'000;  // reads everything a node keeps
+
+bool TakesLong(const ops::AdminRequest& request) {
+  return request.has_verify() || request.has_check() || request.has_relay();
+}
 
 // Where only a running daemon can answer.
 class SocketAsker final : public Asker {
@@ -57,8 +62,9 @@ class PeerAsker final : public Asker {
 
   Result<ops::AdminResponse> Ask(const ops::AdminRequest& request) override {
     const env::NodeId node = connection_->found().begin()->first;
-    const Result<Bytes> answer = env::posix::BlockingWait(connection_->peers()->Call(
-        node, replication::Method::kAdmin, request.SerializeAsString(), kAnswerMicros));
+    const Result<Bytes> answer = env::posix::BlockingWait(
+        connection_->peers()->Call(node, replication::Method::kAdmin, request.SerializeAsString(),
+                                   TakesLong(request) ? kLongAnswerMicros : kAnswerMicros));
     KVFS_RETURN_IF_ERROR(answer.status());
     ops::AdminResponse response;
     if (!response.ParseFromString(*answer)) {

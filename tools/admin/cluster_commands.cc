@@ -33,28 +33,6 @@ int PrintDone(const AdminFlags& flags, const char* what) {
   return kExitOk;
 }
 
-json LayoutJson(const ring::Layout& layout) {
-  json members = json::array();
-  const auto counts = layout.PartitionsPerMember();
-  for (size_t i = 0; i < counts.size(); ++i) {
-    const ring::Member& member = layout.members()[i];
-    members.push_back({{"node_id", member.node},
-                       {"datacentre", member.datacentre},
-                       {"zone", member.zone},
-                       {"weight", member.weight},
-                       {"partitions", counts[i]}});
-  }
-  json partitions = json::array();
-  for (uint32_t partition = 0; partition < layout.partition_count(); ++partition) {
-    partitions.push_back(layout.PreferenceList(partition));
-  }
-  return {{"number", layout.id().number},
-          {"hash", layout.id().hash},
-          {"replicas", layout.replica_count()},
-          {"members", members},
-          {"partitions", partitions}};
-}
-
 }  // namespace
 
 Result<int> MembersCommand(const AdminFlags& flags) {

@@ -5,6 +5,7 @@
 #include <string>
 
 #include "kvcore/proto/admin.pb.h"
+#include "kvcore/ring/layout.h"
 
 namespace kvfs::tools {
 
@@ -21,6 +22,7 @@ nlohmann::json ToJson(const admin::KvScanResponse& page);
 // Of a part of the others.
 nlohmann::json NodeJson(const admin::NodeStatus& node);
 nlohmann::json ClusterJson(const admin::ClusterStatus& cluster);
+nlohmann::json LayoutJson(const ring::Layout& layout);
 
 std::string ToText(const admin::StatusResponse& status);
 std::string ToText(const admin::EngineStats& stats);

@@ -18,10 +18,16 @@
 #include "kvcore/ops/layout_admin.h"
 #include "tools/cluster/security.h"
 #include "tools/common/admin_server.h"
+#include "tools/common/http_server.h"
 #include "tools/common/paths.h"
+#include "tools/common/service_notifier.h"
+#include "tools/common/size.h"
 #include "tools/common/version.h"
+#include "tools/common/watchdog.h"
 #include "tools/kvfsd/bus_address_book.h"
 #include "tools/kvfsd/start_plan.h"
+#include "tools/observe/pages.h"
+#include "tools/observe/process_admin.h"
 #include "transport/zmq_message_bus.h"
 
 namespace kvfs::tools {
@@ -101,10 +107,39 @@ void LogLayout(const ring::LayoutStage& stage) {
   }
 }
 
+// As `kvfs-admin config` shows them.
+ProcessAdmin::Options ShownOptions(const NodeServiceOptions& options) {
+  ProcessAdmin::Options shown{
+      {"data", options.data},
+      {"node-id", std::to_string(options.node)},
+      {"cluster", options.cluster},
+      {"replicas", std::to_string(options.replicas)},
+      {"listen", options.listen},
+      {"zone", options.zone},
+      {"datacentre", options.datacentre},
+      {"memory", FormatSize(options.memory_bytes)},
+      {"capacity", options.capacity_bytes == 0 ? "the disk's" : FormatSize(options.capacity_bytes)},
+      {"key", options.key_file},
+      {"allow", options.allow_file},
+      {"insecure", options.insecure ? "true" : "false"},
+      {"http", options.http}};
+  for (const auto& [name, nodes] :
+       {std::pair{"members", &options.members}, std::pair{"join", &options.join}}) {
+    std::string list;
+    for (const NodeAddress& node : *nodes) {
+      list += (list.empty() ? "" : ",") + std::to_string(node.node) + "=" + node.address;
+    }
+    shown.emplace_back(name, list);
+  }
+  return shown;
+}
+
 class NodeServiceImpl final : public NodeService {
  public:
   explicit NodeServiceImpl(const NodeServiceOptions& options)
-      : options_(options), env_(SchedulerThreads()) {}
+      : options_(options),
+        env_(SchedulerThreads()),
+        process_admin_("kvfsd", ShownOptions(options)) {}
 
   ~NodeServiceImpl() override {
     if (node_ != nullptr) {
@@ -153,10 +188,18 @@ class NodeServiceImpl final : public NodeService {
     cluster_admin_->RegisterWith(&admin_);
     layout_admin_.emplace(node_.get());
     layout_admin_->RegisterWith(&admin_);
+    process_admin_.RegisterWith(&admin_);
     node_->SetAdmin([this](Bytes request) { return admin_.Serve(std::move(request)); });
     KVFS_RETURN_IF_ERROR(BlockingWait(node_->Start(bus_.get())));
     compared_.emplace(node_->CompareLayouts(kCompareMicros));
     KVFS_ASSIGN_OR_RETURN(admin_server_, AdminServer::Start(options_.data, &admin_));
+    if (!options_.http.empty()) {
+      KVFS_ASSIGN_OR_RETURN(http_, HttpServer::Start(options_.http, options_.insecure,
+                                                     ObservationPages(
+                                                         &admin_, [this] { return Health(); },
+                                                         [this] { return Readiness(); })));
+      spdlog::info("metrics and the web page are on http://{}/", http_->address());
+    }
     return Status::Ok();
   }
 
@@ -167,7 +210,11 @@ class NodeServiceImpl final : public NodeService {
     sigemptyset(&signals);
     sigaddset(&signals, SIGTERM);
     sigaddset(&signals, SIGINT);
+    notifier_.Ready("node " + std::to_string(options_.node) + " of cluster " + options_.cluster +
+                    ", on " + listen_address());
+    Watchdog watchdog(&notifier_, env_.env().clock, env_.env().scheduler);
     while (true) {
+      watchdog.Look();
       if (sigtimedwait(&signals, nullptr, &kLookAgain) > 0) {
         spdlog::info("told to stop");
         return TakeDown();
@@ -196,7 +243,26 @@ class NodeServiceImpl final : public NodeService {
     return security;
   }
 
+  Status Health() { return node_->db()->GetStats().background_error; }
+
+  // Whether it makes sense to send requests here.
+  Status Readiness() {
+    KVFS_RETURN_IF_ERROR(Health());
+    const auto view = node_->view();
+    const std::vector<env::NodeId> keepers = node_->layouts()->Keepers();
+    size_t alive = 0;
+    for (const env::NodeId keeper : keepers) {
+      alive += view->IsAlive(keeper) ? 1 : 0;
+    }
+    const size_t all = keepers.size();
+    return alive > all / 2 ? Status::Ok()
+                           : Status::Unavailable("only " + std::to_string(alive) + " of " +
+                                                 std::to_string(all) + " members are here");
+  }
+
   Status TakeDown() {
+    notifier_.Stopping();
+    http_.reset();
     admin_server_.reset();
     Status status = BlockingWait(node_->Close());
     if (cluster_admin_.has_value()) {
@@ -213,6 +279,7 @@ class NodeServiceImpl final : public NodeService {
   }
 
   const NodeServiceOptions options_;
+  const ServiceNotifier notifier_ = ServiceNotifier::FromEnvironment();
   env::posix::PosixEnv env_;
   BusAddressBook addresses_;
   std::unique_ptr<node::ClusterNode> node_;
@@ -220,7 +287,9 @@ class NodeServiceImpl final : public NodeService {
   ops::AdminService admin_;
   std::optional<ops::ClusterAdmin> cluster_admin_;
   std::optional<ops::LayoutAdmin> layout_admin_;
+  ProcessAdmin process_admin_;
   std::unique_ptr<AdminServer> admin_server_;
+  std::unique_ptr<HttpServer> http_;  // null: not asked for
   // Whether others were told of the same members; nothing once that is known.
   std::optional<Task<Status>> compared_;
 };
@@ -290,6 +359,9 @@ Status CheckNodeServiceOptions(const NodeServiceOptions& options) {
   }
   if (!options.listen.empty()) {
     KVFS_RETURN_IF_ERROR(CheckAddress(options.listen));
+  }
+  if (!options.http.empty()) {
+    KVFS_RETURN_IF_ERROR(CheckHttpAddress(options.http, options.insecure));
   }
   return ClusterIdOf(options.cluster).status();
 }

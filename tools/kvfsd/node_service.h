@@ -37,6 +37,7 @@ struct NodeServiceOptions {
   uint64_t memory_bytes = 256u << 20;  // 64 MiB .. 1 TiB
   uint64_t capacity_bytes = 0;         // 0: the disk's
   bool insecure = false;
+  std::string http;  // HOST:PORT for metrics, probes and the web page; empty: nowhere
 };
 
 // kInvalidArgument: bounds, or a node that is no member.

@@ -30,11 +30,15 @@
 #include "tools/common/mounts.h"
 #include "tools/common/paths.h"
 #include "tools/common/process.h"
+#include "tools/common/size.h"
 #include "tools/common/version.h"
 #include "tools/mount/cluster_store.h"
 #include "tools/mount/filesystem_admin.h"
+#include "tools/mount/mount_observation.h"
 #include "tools/mount/run_record.h"
 #include "tools/mount/status_parts.h"
+#include "tools/observe/pages.h"
+#include "tools/observe/process_admin.h"
 
 namespace kvfs::tools {
 namespace {
@@ -109,6 +113,35 @@ void RaiseReadAhead(const std::string& mountpoint) {
                   std::to_string(minor(attr.st_dev)) + "/read_ahead_kb")
         << kReadAheadKib;
   }
+}
+
+// As `kvfs-admin config` shows them.
+ProcessAdmin::Options ShownOptions(const MountPlaces& places, const MountOptions& options) {
+  ProcessAdmin::Options shown{{"mountpoint", places.mountpoint},
+                              {"data", places.data_directory},
+                              {"memory", FormatSize(options.memory_bytes)},
+                              {"threads", std::to_string(options.fuse.threads)},
+                              {"writeback", options.fuse.writeback ? "true" : "false"},
+                              {"entry_timeout", std::to_string(options.fuse.entry_seconds)},
+                              {"attr_timeout", std::to_string(options.fuse.attr_seconds)},
+                              {"negative_timeout", std::to_string(options.fuse.negative_seconds)},
+                              {"http", options.http}};
+  if (options.peers.empty()) {
+    shown.emplace_back("capacity", options.capacity_bytes == 0
+                                       ? "the disk's"
+                                       : FormatSize(options.capacity_bytes));
+    return shown;
+  }
+  std::string peers;
+  for (const NodeAddress& peer : options.peers) {
+    peers += (peers.empty() ? "" : ",") + peer.address;
+  }
+  shown.emplace_back("peers", peers);
+  shown.emplace_back("cluster", options.cluster);
+  shown.emplace_back("key", options.key_file);
+  shown.emplace_back("allow", options.allow_file);
+  shown.emplace_back("lock_lease", std::to_string(options.lock_lease_micros / 1'000'000));
+  return shown;
 }
 
 class MountServiceImpl final : public MountService {
@@ -220,11 +253,32 @@ class MountServiceImpl final : public MountService {
     filesystem_admin_.emplace(node_.get(), store_client(), env_.env(), vfs_.get(),
                               store_admin_.has_value() ? &*store_admin_ : nullptr);
     filesystem_admin_->RegisterWith(&admin_);
+    observation_.emplace(mount_.get(), vfs_.get());
+    observation_->RegisterWith(&admin_);
+    process_admin_.emplace("kvfs", ShownOptions(places_, options_));
+    process_admin_->RegisterWith(&admin_);
     KVFS_ASSIGN_OR_RETURN(admin_server_, AdminServer::Start(places_.data_directory, &admin_));
+    if (!options_.http.empty()) {
+      KVFS_ASSIGN_OR_RETURN(http_, HttpServer::Start(options_.http, false,
+                                                     ObservationPages(
+                                                         &admin_, [this] { return Health(); },
+                                                         [this] { return Readiness(); })));
+      spdlog::info("metrics and the web page are on http://{}/", http_->address());
+    }
     KVFS_RETURN_IF_ERROR(WriteRunRecord(places_.data_directory, MakeRecord()));
     spdlog::info("kvfs {}: {} is mounted at {}", kVersion, places_.data_directory,
                  places_.mountpoint);
     return Status::Ok();
+  }
+
+  Status Health() {
+    return node_ == nullptr ? Status::Ok() : node_->db()->GetStats().background_error;
+  }
+
+  // Whether the store answers.
+  Status Readiness() {
+    KVFS_RETURN_IF_ERROR(Health());
+    return BlockingWait(store_client()->Space()).status();
   }
 
   Status WatchSignals() {
@@ -283,6 +337,7 @@ class MountServiceImpl final : public MountService {
 
   // `uncover`: dead mounts of earlier daemons, which are seen once ours is gone, go too.
   Status TakeDown(bool uncover) {
+    http_.reset();
     admin_server_.reset();
     if (mount_ != nullptr) {
       Status stopped = mount_->Stop(kDrainMicros);
@@ -339,8 +394,11 @@ class MountServiceImpl final : public MountService {
   std::optional<StatusParts> status_;
   std::optional<ops::StoreAdmin> store_admin_;
   std::optional<FilesystemAdmin> filesystem_admin_;
+  std::optional<MountObservation> observation_;
+  std::optional<ProcessAdmin> process_admin_;
   ops::AdminService admin_;
   std::unique_ptr<AdminServer> admin_server_;
+  std::unique_ptr<HttpServer> http_;  // null: not asked for
   int signals_ = -1;
 };
 
