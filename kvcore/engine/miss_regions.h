@@ -1,4 +1,4 @@
-// MissRegions: where in one table file blocks have been missed in memory. A few misses
+// MissRegions: where in one table file blocks have been missed in memory. Two misses
 // near each other say that more will come, and one large read costs hardly more than a
 // small one: the region is then worth fetching whole. Each region is fetched once at most
 // for as long as the table is open, so that however lookups fall, and however little memory there
@@ -15,7 +15,7 @@ class MissRegions {
  public:
   static constexpr uint64_t kRegionBytes = 256u << 10;
   // Of the some sixty blocks of a region.
-  static constexpr uint8_t kMissesToFetch = 4;
+  static constexpr uint8_t kMissesToFetch = 2;
 
   explicit MissRegions(uint64_t file_bytes)
       : count_(file_bytes / kRegionBytes + 1),
