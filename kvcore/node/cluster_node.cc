@@ -223,6 +223,7 @@ void ClusterNode::StartAntiEntropy() {
   replication::ChunkRepairOptions repair;
   repair.self = options_.self;
   repair.partition_bits = options_.partition_bits;
+  repair.is_alive = [this](env::NodeId node) { return IsAlive(node); };
   chunk_repair_ = std::make_unique<replication::ChunkRepair>(repair, &*placement_, majority_.get(),
                                                              chunks_.get());
   replication::CoordinatorOptions coordinator;

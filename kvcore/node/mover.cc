@@ -189,7 +189,7 @@ Task<Status> Mover::MoveKeys(uint32_t partition, const replication::Electorate& 
   std::vector<env::NodeId> asked;
   std::vector<Task<Result<replication::Listing>>> answers;
   for (const env::NodeId home : old) {
-    if (home != options_.self) {
+    if (home != options_.self && parts_.is_alive(home)) {
       pb::ListRequest request;
       request.set_partition(partition);
       asked.push_back(home);

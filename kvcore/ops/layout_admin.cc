@@ -65,9 +65,9 @@ Task<AdminResponse> LayoutAdmin::Apply(admin::ApplyRequest request) {
   for (const ring::Member& member : plan->next.members()) {
     if (newest.FindMember(member.node) == nullptr && view != nullptr &&
         member.node != node_->self() && !view->IsAlive(member.node)) {
-      co_return ErrorResponse(
-          Status::InvalidArgument("node " + std::to_string(member.node) +
-                                  " is not there: start it with kvfsd --join; it is known a few seconds later"));
+      co_return ErrorResponse(Status::InvalidArgument(
+          "node " + std::to_string(member.node) +
+          " is not there: start it with kvfsd --join; it is known a few seconds later"));
     }
   }
   AdminResponse response;

@@ -168,13 +168,21 @@ size_t Needed(Takes takes, size_t asked, size_t answered, size_t majority) {
 
 }  // namespace
 
+std::vector<env::NodeId> ChunkRepair::Living(std::vector<env::NodeId> homes) const {
+  if (options_.is_alive) {
+    std::erase_if(homes, [&](env::NodeId home) { return !options_.is_alive(home); });
+  }
+  return homes;
+}
+
 Task<Result<std::vector<ChunkId>>> ChunkRepair::Missed(uint32_t partition) {
   const Electorate electorate = placement_->ElectorateOf(partition);
   std::vector<env::NodeId> others = electorate.sets.front();
   const size_t majority = others.size() / 2 + 1;
   const size_t own_vote = std::erase(others, options_.self);
   std::vector<pb::ListChunksReply> lists;
-  for (const env::NodeId other : others) {
+  const std::vector<env::NodeId> living = Living(others);
+  for (const env::NodeId other : living) {
     auto list = co_await ListAll(other, partition);
     if (list.ok()) {
       lists.push_back(std::move(*list));
@@ -206,7 +214,8 @@ Task<Result<bool>> ChunkRepair::RepairChunk(ChunkId id, Takes takes) {
   std::erase(others, options_.self);
   std::vector<env::NodeId> holders;
   std::vector<pb::ListChunksReply> lists;
-  for (const env::NodeId other : others) {
+  const std::vector<env::NodeId> living = Living(others);
+  for (const env::NodeId other : living) {
     auto list = co_await ListAt(other, id);
     if (list.ok()) {
       holders.push_back(other);

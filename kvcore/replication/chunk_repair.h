@@ -7,6 +7,7 @@
 #pragma once
 
 #include <cstdint>
+#include <functional>
 #include <map>
 #include <vector>
 
@@ -21,6 +22,8 @@ struct ChunkRepairOptions {
   env::NodeId self = 0;
   uint32_t partition_bits = 8;
   int64_t call_micros = 5'000'000;
+  // Who is believed to be there; the others are not asked. Empty: all are.
+  std::function<bool(env::NodeId)> is_alive{};
 };
 
 // Which references to take over: those that so many homes hold without this one.
@@ -53,6 +56,8 @@ class ChunkRepair {
   Task<Result<std::vector<ChunkId>>> Missed(uint32_t partition);
 
  private:
+  // Those of the homes to ask.
+  std::vector<env::NodeId> Living(std::vector<env::NodeId> homes) const;
   // One page.
   Task<Result<pb::ListChunksReply>> List(env::NodeId home, pb::ListChunksRequest request);
   // What a home has of the chunk; nothing but that, or nothing.
