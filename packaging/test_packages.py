@@ -234,12 +234,13 @@ mount --rbind /dev "$root/dev"
 mount --rbind /sys "$root/sys"
 mount -t tmpfs tmpfs "$root/run"
 mount -t tmpfs tmpfs "$root/tmp"
-cp "$1"/*.deb "$root/tmp"
+mkdir "$root/var/lib/kvfs-debs"
+cp "$1"/*.deb "$root/var/lib/kvfs-debs"
 ip link set lo up
 cd "$root"
 pivot_root . mnt
 umount -l /mnt
-touch /tmp/entered
+touch /var/lib/kvfs-debs/entered
 if [ "$2" = systemd ]; then
   mount -t cgroup2 cgroup2 /sys/fs/cgroup
   mkdir -p /run/systemd/system
@@ -263,9 +264,14 @@ def make_cgroup():
 
 
 def remove_cgroup(path):
+    def is_removed(directory):
+        try:
+            os.rmdir(directory)
+            return True
+        except OSError:  # what ran there is still ending
+            return False
     for directory, _, _ in os.walk(path, topdown=False):
-        wait_for(f"{directory} to be empty", lambda: not open(f"{directory}/cgroup.procs").read(), 30)
-        os.rmdir(directory)
+        wait_for(f"{directory} to be empty", lambda: is_removed(directory), 30)
 
 
 class Machine:
@@ -288,7 +294,7 @@ class Machine:
     def is_up(self, init):
         """Whether it came up within some seconds."""
         test = (["systemctl", "is-active", "kvfs-test.target"] if init == "systemd"
-                else ["test", "-e", "/tmp/entered"])
+                else ["test", "-e", "/var/lib/kvfs-debs/entered"])
         try:
             wait_for("it to come up", lambda: self.child.poll() is not None or
                      self.run(*test).returncode == 0, 20)
@@ -324,7 +330,7 @@ def test_in_copy(directory, init):
 
 def main():
     if sys.argv[1:2] == ["--inside"]:
-        Inside.packages = sorted(glob.glob("/tmp/*.deb"))
+        Inside.packages = sorted(glob.glob("/var/lib/kvfs-debs/*.deb"))
         unittest.main(argv=sys.argv[:1], verbosity=2, failfast=True)
     if os.geteuid() != 0 or not os.path.exists("/dev/fuse") or not shutil.which("dpkg-shlibdeps"):
         print("SKIPPED: needs root, /dev/fuse and dpkg-dev")
