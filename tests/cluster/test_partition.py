@@ -259,6 +259,26 @@ class Partition(Sides):
         self.check()
 
 
+class Datacentres(Sides):
+    """Five nodes in two datacentres; the larger one has the majority."""
+    machines = 5
+    attributes = {node: f"/datacentre={'east' if node < 4 else 'west'}" for node in range(1, 6)}
+    mounted = (1, 4)
+    EAST, WEST = [1, 2, 3], [4, 5]
+
+    def test_one_way_cuts(self):
+        def trouble(sides):
+            self.network.cut(self.EAST, self.WEST)  # the majority hears nothing of the others
+            for side in sides:
+                side.start()
+            time.sleep(SECONDS / 2)
+            self.network.heal()
+            self.network.cut(self.WEST, self.EAST)
+            time.sleep(SECONDS / 2)
+
+        self.work(trouble)
+
+
 if __name__ == "__main__":
     harness.prepare()
     reason = network.missing()
