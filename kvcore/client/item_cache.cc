@@ -44,10 +44,18 @@ ItemCache::Ticket ItemCache::Begin(const Bytes& pk, int64_t now_micros) {
 ItemCache::Content* ItemCache::Open(const Bytes& pk, const Ticket& ticket, const PkState& state,
                                     bool is_next) {
   const auto at = pks_.find(pk);
-  if (at == pks_.end() || at->second.change != ticket.change || options_.max_age_micros == 0) {
+  if (at == pks_.end() || options_.max_age_micros == 0) {
     return nullptr;
   }
   Content& content = at->second;
+  if (content.change != ticket.change) {
+    // It adds nothing to what was found since. But what is of an earlier state, or is still being
+    // read, may be from before this.
+    if (!content.state.has_value() || *content.state < state) {
+      ThrowAway(&content);
+    }
+    return nullptr;
+  }
   if (!content.kept) {
     return nullptr;
   }
@@ -77,6 +85,11 @@ void ItemCache::Forget(Content* content) {
   content->state.reset();
 }
 
+void ItemCache::ThrowAway(Content* content) {
+  Forget(content);
+  content->change = ++last_change_;
+}
+
 void ItemCache::Put(Content* content, Bytes ck, std::optional<Item> item) {
   const auto [at, is_new] = content->items.insert_or_assign(std::move(ck), std::move(item));
   items_ += is_new ? 1 : 0;
@@ -84,7 +97,7 @@ void ItemCache::Put(Content* content, Bytes ck, std::optional<Item> item) {
 
 void ItemCache::Bound(Content* content) {
   if (content->items.size() > options_.max_items_of_pk) {
-    Forget(content);
+    ThrowAway(content);
   }
   // A key counts as an item, too.
   while (items_ + pks_.size() > options_.max_items && pks_.size() > 1) {
@@ -151,7 +164,7 @@ void ItemCache::SetKept(const Bytes& pk, bool kept) {
     return;
   }
   at->second.kept = kept;
-  Forget(&at->second);
+  ThrowAway(&at->second);
 }
 
 void ItemCache::NoteMany(const Bytes& pk, char tag) {
@@ -171,8 +184,7 @@ bool ItemCache::HasMany(const Bytes& pk, char tag) const {
 void ItemCache::Drop(const Bytes& pk) {
   std::lock_guard lock(mutex_);
   if (const auto at = pks_.find(pk); at != pks_.end()) {
-    Forget(&at->second);
-    at->second.change = ++last_change_;
+    ThrowAway(&at->second);
   }
 }
 

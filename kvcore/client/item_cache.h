@@ -84,10 +84,12 @@ class ItemCache {
   };
   using Pks = std::map<Bytes, Content>;
 
-  // The four below: REQUIRES mutex_.
+  // The five below: REQUIRES mutex_.
   // The content that is to be told of `state`; null where it knows better, or was changed since.
   Content* Open(const Bytes& pk, const Ticket& ticket, const PkState& state, bool is_next);
   void Forget(Content* content);
+  // So that what is under way does not bring back what is older than what was known.
+  void ThrowAway(Content* content);
   void Put(Content* content, Bytes ck, std::optional<Item> item);
   void Bound(Content* content);
 

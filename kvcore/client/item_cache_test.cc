@@ -134,6 +134,24 @@ TEST_F(ItemCacheTest, WhatWasUnderWayWhenOthersChangedThePkTellsNothing) {
   EXPECT_EQ(Find("a"), "?");
 }
 
+TEST_F(ItemCacheTest, AWriteThatWasUnderWayIsNotHiddenByWhatWasReadBeforeIt) {
+  const auto ticket = cache_.Begin(kPk, kSecond);
+  cache_.Drop(kPk);
+  const auto read = cache_.Begin(kPk, kSecond);
+  cache_.Wrote(kPk, ticket, State(5), {{Write::Kind::kPut, "a", "own"}}, {}, 1);
+  ItemCache::Found found;
+  found.emplace_back("a", Made("a", "old"));
+  cache_.Read(kPk, read, State(4), found, {});
+  EXPECT_EQ(Find("a"), "?");
+  Read(4, "a", "old");
+  cache_.Wrote(kPk, ticket, State(5), {{Write::Kind::kPut, "a", "own"}}, {}, 1);
+  EXPECT_EQ(Find("a"), "?");
+  cache_.Read(kPk, read, State(4), std::move(found), {});
+  EXPECT_EQ(Find("a"), "?");
+  Read(5, "a", "own");
+  EXPECT_EQ(Find("a"), "own");
+}
+
 TEST_F(ItemCacheTest, OfSomeKeysNothingIsKept) {
   Read(4, "a", "one");
   cache_.SetKept(kPk, false);

@@ -116,7 +116,7 @@ class DbImpl final : public Db {
   Status FinishBlobFiles();
   Result<BlobFileMeta> CopyBlobFile(const BlobState& state);
   Result<BlobFileMeta> FinishInPlace(const BlobState& state);
-  Status RemoveLeftovers();
+  Status RemoveLeftovers(bool is_recovered);
 
   // db_write.cc
   Status CheckWritable(uint64_t bytes, bool may_use_reserve);

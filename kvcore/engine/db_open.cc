@@ -110,8 +110,10 @@ Status DbImpl::OpenStore() {
   }
   KVFS_RETURN_IF_ERROR(ReplayLogs());
   if (!options_.read_only) {
+    // First what takes the room that recovery needs: on a full disk there may be no other.
+    KVFS_RETURN_IF_ERROR(RemoveLeftovers(/*is_recovered=*/false));
     KVFS_RETURN_IF_ERROR(FinishRecovery());
-    KVFS_RETURN_IF_ERROR(RemoveLeftovers());
+    KVFS_RETURN_IF_ERROR(RemoveLeftovers(/*is_recovered=*/true));
     StartBackground();
   }
   return Status::Ok();

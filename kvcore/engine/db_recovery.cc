@@ -230,7 +230,8 @@ Result<BlobFileMeta> DbImpl::FinishInPlace(const BlobState& state) {
   return meta;
 }
 
-Status DbImpl::RemoveLeftovers() {
+// Before it is recovered the store still needs its logs and its old manifest.
+Status DbImpl::RemoveLeftovers(bool is_recovered) {
   KVFS_ASSIGN_OR_RETURN(const auto names, env_.files->List(directory_));
   std::set<uint64_t> used;
   {
@@ -243,9 +244,11 @@ Status DbImpl::RemoveLeftovers() {
     for (const auto& [logical, state] : versions_.blobs()) {
       used.insert(state.meta.physical);
     }
-    used.insert(versions_.manifest_number());
-    used.insert(active_->log->log_number());
-    spare_logs_.clear();
+    if (is_recovered) {
+      used.insert(versions_.manifest_number());
+      used.insert(active_->log->log_number());
+      spare_logs_.clear();
+    }
   }
   versions_.obsolete_files()->Take();
   for (const std::string& name : names) {
@@ -253,8 +256,9 @@ Status DbImpl::RemoveLeftovers() {
     if (!file) {
       continue;
     }
-    const bool numbered = file->kind == FileKind::kTable || file->kind == FileKind::kBlob ||
-                          file->kind == FileKind::kLog || file->kind == FileKind::kManifest;
+    const bool is_content = file->kind == FileKind::kTable || file->kind == FileKind::kBlob;
+    const bool is_record = file->kind == FileKind::kLog || file->kind == FileKind::kManifest;
+    const bool numbered = is_content || (is_record && is_recovered);
     const bool ours = name == "CURRENT.tmp" || name == "FORMAT.tmp";
     if ((numbered && !used.contains(file->number)) || ours) {
       KVFS_RETURN_IF_ERROR(env_.files->Unlink(directory_ + "/" + name));

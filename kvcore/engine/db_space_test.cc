@@ -3,6 +3,7 @@
 #include <gtest/gtest.h>
 
 #include "kvcore/engine/db_test_support.h"
+#include "kvcore/engine/file_names.h"
 
 namespace kvfs::engine::testing {
 namespace {
@@ -186,6 +187,25 @@ TEST_F(DbSpaceTest, AFullDiskIsRefusedInTimeAndRecoveredFrom) {
 }
 
 // Somebody else fills the disk to the last byte, reserve and all.
+TEST_F(DbSpaceTest, WhatACrashHasLeftMakesRoomForRecovery) {
+  options_.reserve_bytes = 0;
+  Open();
+  for (int i = 0; i < 500; ++i) {
+    WriteBatch batch;
+    batch.Put(Key(i), RandomValue(&machine_, 4096));
+    ASSERT_TRUE(db_->Write(batch).ok());
+  }
+  db_.reset();
+  // As of a compaction that was under way when the disk became full.
+  const std::string leftover = MakeFileName(FileKind::kTable, 900);
+  ASSERT_TRUE(
+      machine_.files->WriteFileAtomically(kDirectory, leftover, Bytes(80 * kMiB, 'x')).ok());
+  machine_.files->SetCapacity(machine_.files->UsedBytes() + kMiB / 4);
+  Open();
+  EXPECT_TRUE(db_->Get(Key(499)).ok());
+  EXPECT_FALSE(*machine_.files->Exists(std::string(kDirectory) + "/" + leftover));
+}
+
 TEST_F(DbSpaceTest, RecoversByItselfWhenSpaceReturns) {
   options_.reserve_bytes = 0;
   options_.memtable_bytes = 64 << 10;
