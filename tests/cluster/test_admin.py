@@ -16,6 +16,9 @@ class Admin(unittest.TestCase):
     def setUpClass(cls):
         cls.cluster = Cluster(3, attributes={1: "/zone=a", 2: "/zone=b", 3: "/zone=c"}).start_all()
         wait_for("everybody to be seen", lambda: cls.states() == ["UN", "UN", "UN"])
+        # Until new nodes have met, they do not know that there is nothing for them to rebuild.
+        wait_for("nothing to be left to rebuild",
+                 lambda: cls.admin("status", check=False).returncode == 0)
 
     @classmethod
     def tearDownClass(cls):
