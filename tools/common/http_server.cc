@@ -126,6 +126,12 @@ void DrainBriefly(int fd) {
   }
 }
 
+bool LimitSending(int fd) {
+  const timeval patience{.tv_sec = kSendSeconds, .tv_usec = 0};
+  setsockopt(fd, SOL_SOCKET, SO_SNDTIMEO, &patience, sizeof(patience));
+  return true;
+}
+
 }  // namespace
 
 Status CheckHttpAddress(const std::string& address, bool insecure) {
@@ -153,46 +159,9 @@ HttpServer::HttpServer(std::string address, bool is_loopback, Socket listener, P
     : address_(std::move(address)),
       is_loopback_(is_loopback),
       pages_(std::move(pages)),
-      listener_(std::move(listener)),
-      acceptor_([this] { Accept(); }) {}
-
-HttpServer::~HttpServer() {
-  shutdown(listener_.fd(), SHUT_RDWR);  // wakes accept
-  acceptor_.join();
-  {
-    std::lock_guard lock(mutex_);
-    for (Connection& connection : connections_) {
-      shutdown(connection.socket.fd(), SHUT_RD);  // the answer under way still goes out
-    }
-  }
-  Reap(true);
-}
-
-void HttpServer::Accept() {
-  for (;;) {
-    Socket peer(accept4(listener_.fd(), nullptr, nullptr, SOCK_CLOEXEC));
-    if (!peer.valid()) {
-      if (errno == EINTR || errno == ECONNABORTED) {
-        continue;
-      }
-      if (errno == EMFILE || errno == ENFILE) {
-        poll(nullptr, 0, 100);  // until somebody has closed something
-        continue;
-      }
-      return;
-    }
-    Reap(false);
-    const timeval patience{.tv_sec = kSendSeconds, .tv_usec = 0};
-    setsockopt(peer.fd(), SOL_SOCKET, SO_SNDTIMEO, &patience, sizeof(patience));
-    std::lock_guard lock(mutex_);
-    if (connections_.size() >= kMaxConnections) {
-      continue;  // closes it
-    }
-    Connection& connection = connections_.emplace_back();
-    connection.socket = std::move(peer);
-    connection.thread = std::thread([this, &connection] { Serve(&connection); });
-  }
-}
+      connections_(std::move(listener), {.max_connections = kMaxConnections,
+                                         .admit = LimitSending,
+                                         .serve = [this](int fd) { Serve(fd); }}) {}
 
 HttpAnswer HttpServer::Answer(const std::string& head, bool* is_head) const {
   HttpRequest request;
@@ -217,34 +186,13 @@ HttpAnswer HttpServer::Answer(const std::string& head, bool* is_head) const {
   return page->second();
 }
 
-void HttpServer::Serve(Connection* connection) {
-  const int fd = connection->socket.fd();
+void HttpServer::Serve(int fd) const {
   const std::string head = ReceiveHead(fd);
   if (!head.empty()) {
     bool is_head = false;
     const HttpAnswer answer = Answer(head, &is_head);
     SendAll(fd, HttpText(answer, is_head));
     DrainBriefly(fd);
-  }
-  shutdown(fd, SHUT_RDWR);
-  std::lock_guard lock(mutex_);
-  connection->done = true;
-}
-
-void HttpServer::Reap(bool all) {
-  std::list<Connection> ended;
-  {
-    std::lock_guard lock(mutex_);
-    for (auto it = connections_.begin(); it != connections_.end();) {
-      auto next = std::next(it);
-      if (all || it->done) {
-        ended.splice(ended.end(), connections_, it);
-      }
-      it = next;
-    }
-  }
-  for (Connection& connection : ended) {
-    connection.thread.join();
   }
 }
 
