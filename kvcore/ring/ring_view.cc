@@ -49,37 +49,17 @@ std::vector<uint16_t> Walk(const Layout& layout, uint32_t partition, const Wante
 
 }  // namespace
 
-RingView::RingView(std::shared_ptr<const Layout> current) : current_(std::move(current)) {
-  retired_.resize(current_->partition_count());
-}
+RingView::RingView(std::shared_ptr<const Layout> current) : current_(std::move(current)) {}
 
 void RingView::Begin(std::shared_ptr<const Layout> next) {
   assert(next_ == nullptr && next->id().number == current_->id().number + 1 &&
          next->partition_count() == current_->partition_count());
   next_ = std::move(next);
-  open_ = current_->partition_count();
-  std::fill(retired_.begin(), retired_.end(), false);
-}
-
-void RingView::Retire(uint32_t partition) {
-  assert(next_ != nullptr);
-  if (!retired_[partition]) {
-    retired_[partition] = true;
-    --open_;
-  }
-}
-
-void RingView::Finish() {
-  assert(IsComplete());
-  current_ = std::exchange(next_, nullptr);
-  std::fill(retired_.begin(), retired_.end(), false);
 }
 
 std::vector<ReplicaSet> RingView::ReplicaSets(uint32_t partition) const {
   std::vector<ReplicaSet> sets;
-  if (next_ == nullptr || !retired_[partition]) {
-    sets.push_back({current_->id(), current_->PreferenceList(partition)});
-  }
+  sets.push_back({current_->id(), current_->PreferenceList(partition)});
   if (next_ != nullptr) {
     sets.push_back({next_->id(), next_->PreferenceList(partition)});
   }

@@ -33,14 +33,6 @@ class RingView {
   // A transition: from now on both count. REQUIRES: none is under way; next->id().number is the
   // one behind current's, with as many partitions.
   void Begin(std::shared_ptr<const Layout> next);
-  // The partition needs the old layout no longer: a majority of its replicas there has sealed it,
-  // the new ones have everything. REQUIRES: in transition.
-  void Retire(uint32_t partition);
-  bool IsRetired(uint32_t partition) const { return retired_[partition]; }
-  // All partitions are retired: the new layout becomes the only one.
-  bool IsComplete() const { return next_ != nullptr && open_ == 0; }
-  void Finish();  // REQUIRES: IsComplete()
-
   const Layout& current() const { return *current_; }
   const Layout* next() const { return next_.get(); }  // null: no transition
   const Layout& newest() const { return next_ ? *next_ : *current_; }
@@ -56,12 +48,12 @@ class RingView {
     return bits == 0 ? 0 : uint32_t{place} >> (16 - bits);
   }
 
-  // A quorum is needed in each of these: one set, or two while the partition is in transition (also
-  // where both name the same nodes).
+  // A quorum is needed in each of these: one set, or two in a transition (also where both
+  // name the same nodes).
   std::vector<ReplicaSet> ReplicaSets(uint32_t partition) const;
 
   // Everybody named by ReplicaSets, once, in the order in which they are to be asked to be the
-  // primary: until the partition retires those of the old layout come first, as they have the data.
+  // primary: those of the old layout come first, as they have the data.
   std::vector<NodeId> PreferenceList(uint32_t partition) const;
 
   // Up to `limit` nodes that can stand in: those met first when going on clockwise from the
@@ -74,8 +66,6 @@ class RingView {
  private:
   std::shared_ptr<const Layout> current_;
   std::shared_ptr<const Layout> next_;
-  std::vector<bool> retired_;
-  uint32_t open_ = 0;  // partitions in transition
 };
 
 }  // namespace kvfs::ring

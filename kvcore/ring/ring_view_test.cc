@@ -31,7 +31,7 @@ TEST(RingView, AloneItIsTheLayout) {
   }
 }
 
-TEST(RingView, BothLayoutsCountUntilAPartitionRetires) {
+TEST(RingView, InATransitionBothLayoutsCount) {
   LayoutSpec spec = Even(3, 3, 4, 4);
   const auto before = Compute(spec);
   spec.members.push_back(MakeMember(200, "new"));
@@ -51,16 +51,6 @@ TEST(RingView, BothLayoutsCountUntilAPartitionRetires) {
     any_grew = any_grew || all.size() > 3;
   }
   EXPECT_TRUE(any_grew);
-  for (uint32_t p = 0; p < 8; ++p) {
-    EXPECT_FALSE(view.IsComplete());
-    view.Retire(p);
-    EXPECT_EQ(view.PreferenceList(p), after->PreferenceList(p));
-  }
-  ASSERT_TRUE(view.IsComplete());
-  view.Finish();
-  EXPECT_EQ(&view.current(), after.get());
-  EXPECT_EQ(view.next(), nullptr);
-  EXPECT_FALSE(view.IsRetired(0));
 }
 
 TEST(RingView, FallbacksAreEverybodyElseOnce) {
