@@ -243,15 +243,7 @@ Task<AdminResponse> ClusterAdmin::Relay(admin::RelayRequest request) {
   co_return response;
 }
 
-Task<AdminResponse> ClusterAdmin::Verify() {
-  Status done = co_await node_->db()->Verify();
-  if (!done.ok()) {
-    co_return ErrorResponse(done);
-  }
-  AdminResponse response;
-  response.mutable_verify();
-  co_return response;
-}
+Task<AdminResponse> ClusterAdmin::Verify() { co_return co_await VerifyStore(node_->db()); }
 
 Task<Result<client::Client*>> ClusterAdmin::OpenClient() {
   const auto lock = co_await opening_.Lock();

@@ -215,8 +215,10 @@ Task<AdminResponse> StoreAdmin::Compact() {
   co_return response;
 }
 
-Task<AdminResponse> StoreAdmin::Verify() {
-  Status done = co_await node_->db()->Verify();
+Task<AdminResponse> StoreAdmin::Verify() { co_return co_await VerifyStore(node_->db()); }
+
+Task<AdminResponse> VerifyStore(engine::Db* db) {
+  Status done = co_await db->Verify();
   if (!done.ok()) {
     co_return ErrorResponse(done);
   }

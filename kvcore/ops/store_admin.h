@@ -34,6 +34,9 @@ class StoreAdmin final : public AdminHandler, public StatusContributor, public M
 // partition key have come.
 Status FillPlaces(node::Node* node, admin::ExplainResponse* explain);
 
+// Checks every checksum of the engine's files.
+Task<AdminResponse> VerifyStore(engine::Db* db);
+
 // Reads everything in the store and says what is wrong with it. `is_shared`: other nodes write
 // there.
 AdminResponse CheckStoreOf(const node::Identity& identity, const admin::CheckRequest& request,
