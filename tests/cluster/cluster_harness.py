@@ -28,6 +28,30 @@ def free_ports(count):
     return ports
 
 
+def make_source(base, name, folders):
+    """A tree with folders of the sources in it, and a large file that nothing compresses."""
+    source = os.path.join(base, name)
+    for folder in folders:
+        target = os.path.join(source, folder)
+        os.makedirs(os.path.dirname(target), exist_ok=True)
+        run(["cp", "-a", os.path.join(harness.SOURCE, folder), target])
+    with open(os.path.join(source, "large"), "wb") as file:
+        for _ in range(12):
+            file.write(os.urandom(1 << 20))
+    return source
+
+
+def make_repository(base, source):
+    """A git repository with all of a tree in its one commit."""
+    repository = os.path.join(base, "repository")
+    git = ["git", "-C", repository, "-c", "user.name=t", "-c", "user.email=t@t"]
+    run(["cp", "-a", source, repository])
+    run(["git", "init", "-q", repository])
+    run(git + ["add", "-A"])
+    run(git + ["commit", "-q", "-m", "all of it"])
+    return repository
+
+
 class Cluster:
     """Nodes 1..n of a cluster of its own, on loopback or each on its machine of a Network."""
 

@@ -9,7 +9,7 @@ import unittest
 
 import cluster_harness
 import harness
-from cluster_harness import Cluster, binary, run, wait_for
+from cluster_harness import Cluster, binary, make_repository, make_source, run, wait_for
 from harness import compare_trees
 
 
@@ -48,21 +48,8 @@ class Growth(unittest.TestCase):
     @classmethod
     def setUpClass(cls):
         cls.base = cluster_harness.make_base()
-        cls.source = os.path.join(cls.base, "source")
-        os.makedirs(cls.source)
-        for name in ("doc", "fs", "kvcore/ring"):
-            target = os.path.join(cls.source, name)
-            os.makedirs(os.path.dirname(target), exist_ok=True)
-            run(["cp", "-a", os.path.join(harness.SOURCE, name), target])
-        with open(os.path.join(cls.source, "large"), "wb") as file:
-            for _ in range(12):
-                file.write(os.urandom(1 << 20))
-        cls.repository = os.path.join(cls.base, "repository")
-        git = ["git", "-C", cls.repository, "-c", "user.name=t", "-c", "user.email=t@t"]
-        run(["cp", "-a", cls.source, cls.repository])
-        run(["git", "init", "-q", cls.repository])
-        run(git + ["add", "-A"])
-        run(git + ["commit", "-q", "-m", "all of it"])
+        cls.source = make_source(cls.base, "source", ("doc", "fs", "kvcore/ring"))
+        cls.repository = make_repository(cls.base, cls.source)
 
     def setUp(self):
         self.cluster = Cluster().start_all()
